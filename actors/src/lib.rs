@@ -1,0 +1,1 @@
+//! ractor actors: thin shells; supervision; observation; ports.

@@ -1,0 +1,89 @@
+//! Rows of one class of events, ready for the detectors: what is scored and what is trained on.
+
+use crate::schema::Schema;
+use ndarray::Array2;
+use std::sync::Arc;
+use threat::{EntityId, Timestamp};
+
+/// A token of an entity's event sequence; below [`Schema::tokens`].
+pub type Token = u16;
+
+/// Tokens of an entity's past that travel with a block, so that a sequence detector which lost (or
+/// never had) an entity's state can rebuild it.
+pub const HISTORY_TOKENS: usize = 16;
+
+/// The last tokens of an entity before its first row in a block, oldest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// The tokens; only the first `len` count.
+    pub tokens: [Token; HISTORY_TOKENS],
+    /// How many there are.
+    pub len: u8,
+}
+
+impl History {
+    /// The tokens, oldest first.
+    pub fn as_slice(&self) -> &[Token] {
+        &self.tokens[..usize::from(self.len).min(HISTORY_TOKENS)]
+    }
+
+    /// Appends a token, forgetting the oldest when full.
+    pub fn push(&mut self, token: Token) {
+        if usize::from(self.len) < HISTORY_TOKENS {
+            self.tokens[usize::from(self.len)] = token;
+            self.len += 1;
+        } else {
+            self.tokens.copy_within(1.., 0);
+            self.tokens[HISTORY_TOKENS - 1] = token;
+        }
+    }
+}
+
+/// Rows of one class. All per-row fields have the same length, in event order.
+#[derive(Clone, Debug)]
+pub struct Block {
+    /// What the columns mean.
+    pub schema: Arc<Schema>,
+    /// `rows x numeric`, in the features' own units. Finite; an absent amount is 0.
+    pub raw: Array2<f32>,
+    /// `rows x categories`: stable hash of each category's value.
+    pub categories: Array2<u64>,
+    /// `rows x width`: standardised signed logs, then surprisals (see `encoder`); `rows x 0` until
+    /// an encoder has been learnt.
+    pub encoded: Array2<f32>,
+    /// The entity of each row.
+    pub entity: Vec<EntityId>,
+    /// The token of each row; 0 where the schema has no tokens.
+    pub token: Vec<Token>,
+    /// The tokens of the row's entity before the row's own token.
+    pub history: Vec<History>,
+    /// Event time of each row.
+    pub time: Vec<Timestamp>,
+}
+
+impl Block {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.entity.len()
+    }
+
+    /// No rows.
+    pub fn is_empty(&self) -> bool {
+        self.entity.is_empty()
+    }
+
+    /// The given rows, in the given order, as a block of their own.
+    pub fn select(&self, rows: &[usize]) -> Self {
+        use ndarray::Axis;
+        Self {
+            schema: Arc::clone(&self.schema),
+            raw: self.raw.select(Axis(0), rows),
+            categories: self.categories.select(Axis(0), rows),
+            encoded: self.encoded.select(Axis(0), rows),
+            entity: rows.iter().map(|&r| self.entity[r]).collect(),
+            token: rows.iter().map(|&r| self.token[r]).collect(),
+            history: rows.iter().map(|&r| self.history[r]).collect(),
+            time: rows.iter().map(|&r| self.time[r]).collect(),
+        }
+    }
+}

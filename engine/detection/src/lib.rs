@@ -1,0 +1,11 @@
+//! Detection without I/O: features of events, detectors that score them, rules, calibration to a
+//! stated budget, the ensemble's vote, and the explanation of every verdict.
+//!
+//! The way of an event: [`features`] turn a batch into [`block::Block`]s, each detector of the
+//! [`detectors::CATALOGUE`] scores a block, [`rules`] match the event and its window, [`ensemble`]
+//! decides. [`engine`] calls these in a row; actors call the same pieces from different threads.
+
+pub mod block;
+pub mod detector;
+pub mod detectors;
+pub mod schema;

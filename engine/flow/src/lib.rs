@@ -1,0 +1,1 @@
+//! Admission and credits, batching, circuit breaker, supervision policy.

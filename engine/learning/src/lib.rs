@@ -1,0 +1,1 @@
+//! Training, holdouts, bundles of models.

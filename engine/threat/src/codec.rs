@@ -1,0 +1,90 @@
+//! The one place where values become bytes and bytes values: bincode 2, little-endian, fixed-width.
+//!
+//! A frame is a version byte and the value. Lengths are checked against the cap before anything is
+//! allocated, all bytes must be used, and no type with unbounded recursion may pass through here.
+
+use crate::limits::CODEC_BYTES;
+use serde::{Serialize, de::DeserializeOwned};
+
+/// Why a value could not be encoded or decoded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Larger than [`CODEC_BYTES`].
+    #[error("{0} bytes are over the limit of {CODEC_BYTES}")]
+    TooLarge(usize),
+    /// Nothing there at all.
+    #[error("empty frame")]
+    Empty,
+    /// Written by another version of the format.
+    #[error("frame has version {found}, this build reads {expected}")]
+    Version {
+        /// The version byte read.
+        found: u8,
+        /// The version asked for.
+        expected: u8,
+    },
+    /// Bytes left over after the value.
+    #[error("{0} bytes follow the value")]
+    Trailing(usize),
+    /// The value does not serialise.
+    #[error("cannot encode: {0}")]
+    Encode(#[from] bincode::error::EncodeError),
+    /// The bytes are not such a value.
+    #[error("cannot decode: {0}")]
+    Decode(#[from] bincode::error::DecodeError),
+}
+
+fn config() -> impl bincode::config::Config {
+    bincode::config::standard().with_fixed_int_encoding().with_limit::<CODEC_BYTES>()
+}
+
+/// The bytes of `value` under a format `version`.
+pub fn encode<T: Serialize>(version: u8, value: &T) -> Result<Vec<u8>, Error> {
+    let mut out = vec![version];
+    bincode::serde::encode_into_std_write(value, &mut out, config())?;
+    if out.len() > CODEC_BYTES { Err(Error::TooLarge(out.len())) } else { Ok(out) }
+}
+
+/// The value of `bytes`, which must have been written under `version`.
+pub fn decode<T: DeserializeOwned>(version: u8, bytes: &[u8]) -> Result<T, Error> {
+    if bytes.len() > CODEC_BYTES {
+        return Err(Error::TooLarge(bytes.len()));
+    }
+    let (&found, body) = bytes.split_first().ok_or(Error::Empty)?;
+    if found != version {
+        return Err(Error::Version { found, expected: version });
+    }
+    let (value, used) = bincode::serde::decode_from_slice(body, config())?;
+    if used == body.len() { Ok(value) } else { Err(Error::Trailing(body.len() - used)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn values_round_trip(v: Vec<(u64, String, Option<f64>)>) {
+            let bytes = encode(3, &v).unwrap();
+            let back: Vec<(u64, String, Option<f64>)> = decode(3, &bytes).unwrap();
+            prop_assert_eq!(format!("{v:?}"), format!("{back:?}"));
+        }
+
+        #[test]
+        fn no_bytes_panic_or_allocate_without_bound(bytes: Vec<u8>) {
+            let _ = decode::<Vec<String>>(1, &bytes);
+        }
+    }
+
+    #[test]
+    fn hostile_length_other_version_and_leftovers_are_refused() {
+        let mut hostile = vec![1];
+        hostile.extend(u64::MAX.to_le_bytes());
+        assert!(matches!(decode::<Vec<u8>>(1, &hostile), Err(Error::Decode(_))));
+        let mut frame = encode(1, &7u32).unwrap();
+        assert!(matches!(decode::<u32>(2, &frame), Err(Error::Version { found: 1, expected: 2 })));
+        frame.push(0);
+        assert!(matches!(decode::<u32>(1, &frame), Err(Error::Trailing(1))));
+    }
+}

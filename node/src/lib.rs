@@ -1,0 +1,1 @@
+//! One process: assembly, sources, reports, host adapters.

@@ -1,0 +1,1 @@
+//! Seeded traffic with labelled campaigns, faults, workloads.

@@ -1,0 +1,2 @@
+//! The `watchfire` command.
+fn main() {}

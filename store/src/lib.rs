@@ -1,0 +1,1 @@
+//! redb: schemas, versions, checkpoints.

@@ -1,0 +1,1 @@
+//! House tests live in `tests/it` and `tests/process`.
