@@ -2,20 +2,25 @@
 
 use crate::schema::Schema;
 use ndarray::Array2;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use threat::{EntityId, Timestamp};
 
 /// A token of an entity's event sequence; below [`Schema::tokens`].
 pub type Token = u16;
 
-/// Tokens of an entity's past that travel with a block, so that a sequence detector which lost (or
-/// never had) an entity's state can rebuild it.
-pub const HISTORY_TOKENS: usize = 16;
+/// Tokens of an entity's past that travel with a row. A sequence detector's state is a function of
+/// these alone, so that a scorer which lost an entity's state rebuilds it exactly, and a stored
+/// finding re-scores to identical bits.
+pub const HISTORY_TOKENS: usize = 32;
 
-/// The last tokens of an entity before its first row in a block, oldest first.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Tokens kept when a full history makes room: the newest half.
+pub const HISTORY_CARRY: usize = 16;
+
+/// The last tokens of an entity before a row, oldest first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct History {
-    /// The tokens; only the first `len` count.
+    /// The tokens; only the first `len` count, the others are 0.
     pub tokens: [Token; HISTORY_TOKENS],
     /// How many there are.
     pub len: u8,
@@ -27,15 +32,18 @@ impl History {
         &self.tokens[..usize::from(self.len).min(HISTORY_TOKENS)]
     }
 
-    /// Appends a token, forgetting the oldest when full.
-    pub fn push(&mut self, token: Token) {
-        if usize::from(self.len) < HISTORY_TOKENS {
-            self.tokens[usize::from(self.len)] = token;
-            self.len += 1;
-        } else {
-            self.tokens.copy_within(1.., 0);
-            self.tokens[HISTORY_TOKENS - 1] = token;
+    /// Appends a token. A full history first forgets all but its newest [`HISTORY_CARRY`] tokens;
+    /// returns whether it did, since a cached state must then be rebuilt.
+    pub fn push(&mut self, token: Token) -> bool {
+        let full = usize::from(self.len) >= HISTORY_TOKENS;
+        if full {
+            self.tokens.copy_within(HISTORY_TOKENS - HISTORY_CARRY.., 0);
+            self.tokens[HISTORY_CARRY..].fill(0);
+            self.len = HISTORY_CARRY as u8;
         }
+        self.tokens[usize::from(self.len)] = token;
+        self.len += 1;
+        full
     }
 }
 
