@@ -100,6 +100,19 @@ pub struct Explanation {
     pub path: Vec<String>,
 }
 
+impl Explanation {
+    /// From each column's share of `score - base`: greatest first, zeros left out, and what
+    /// rounding left over unattributed.
+    pub fn of_shares(score: f32, base: f32, shares: &[f64], path: Vec<String>) -> Self {
+        let mut contributions: Vec<(usize, f32)> =
+            shares.iter().map(|&s| s as f32).enumerate().filter(|c| c.1 != 0.0).collect();
+        contributions.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        let sum: f64 = contributions.iter().map(|c| f64::from(c.1)).sum();
+        let unattributed = (f64::from(score) - f64::from(base) - sum) as f32;
+        Self { score, base, contributions, unattributed, path }
+    }
+}
+
 /// A line of the catalogue.
 pub struct Entry {
     /// Which detector.

@@ -6,6 +6,8 @@
 //! decides. [`engine`] calls these in a row; actors call the same pieces from different threads.
 
 pub mod block;
+pub mod calibration;
 pub mod detector;
 pub mod detectors;
+pub mod encoder;
 pub mod schema;
