@@ -6,7 +6,9 @@
 //! decides. [`engine`] calls these in a row; actors call the same pieces from different threads.
 
 pub mod block;
+pub mod bundle;
 pub mod calibration;
+pub mod counterfactual;
 pub mod detector;
 pub mod detectors;
 pub mod encoder;

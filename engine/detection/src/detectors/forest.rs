@@ -123,7 +123,7 @@ impl Forest {
 
     /// Scores `rows x width` into `out`, in tiles of rows padded to `W` columns.
     fn score_rows<const W: usize>(&self, rows: &[f32], out: &mut Vec<RowScore>) {
-        let mut tile = vec![[0.0f32; W]; TILE_ROWS];
+        let mut tile = [[0.0f32; W]; TILE_ROWS];
         let mut lengths = [0.0f32; TILE_ROWS];
         for rows in rows.chunks(TILE_ROWS * self.width) {
             let count = rows.len() / self.width;

@@ -1,6 +1,6 @@
 use super::*;
 use crate::detectors::tests::{auc, block, scores};
-use proptest::prelude::*;
+use proptest::prelude::{ProptestConfig, prop, proptest};
 
 const SEED: TrainOptions = TrainOptions { seed: 11 };
 
