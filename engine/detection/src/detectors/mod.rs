@@ -1,6 +1,8 @@
 //! One file per detector, and the catalogue that lists them.
 
+pub mod sequence;
+
 use crate::detector::Entry;
 
 /// Every detector, in the order in which votes are shown.
-pub const CATALOGUE: &[Entry] = &[];
+pub const CATALOGUE: &[Entry] = &[sequence::ENTRY];
