@@ -13,8 +13,8 @@ use threat::entropy::Rng;
 const EPOCHS: usize = 10;
 
 /// Multiply-adds spent on one training: about three seconds of one core, so that a node can train
-/// beside its detectors. 20,000 tokens over 256 classes pass ten times within it.
-const TRAIN_WORK: usize = 4_500_000_000;
+/// beside its detectors. 20,000 tokens over 256 classes pass ten times within a third of it.
+const TRAIN_WORK: usize = 9_000_000_000;
 
 /// Segments in a batch.
 const BATCH: usize = 64;
