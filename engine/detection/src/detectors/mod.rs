@@ -1,12 +1,14 @@
-//! One file per detector, and the catalogue that lists them.
+//! One file or folder per detector, and the catalogue that lists them.
 
 use crate::detector::Entry;
 
+pub mod bayes;
 pub mod forest;
 pub mod neighbours;
+pub mod sequence;
 
 /// Every detector, in the order in which votes are shown.
-pub const CATALOGUE: &[Entry] = &[forest::ENTRY, neighbours::ENTRY];
+pub const CATALOGUE: &[Entry] = &[forest::ENTRY, sequence::ENTRY, bayes::ENTRY, neighbours::ENTRY];
 
 #[cfg(test)]
 pub(crate) mod tests;
