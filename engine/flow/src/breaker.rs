@@ -1,0 +1,456 @@
+//! A circuit breaker: stops calling what keeps failing or has become slow, and probes it later.
+//!
+//! After Nygard, "Release It!" (2007), with a failure rate and a slow-call rate over a rolling
+//! time window. The window is ten buckets that are reused, so its size never grows. Cancelling a
+//! call that takes too long is not here: give such a call in as a failure with the time waited.
+
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+use std::time::Duration;
+use threat::entropy::Rng;
+
+/// Buckets of the rolling window: the window slides in steps of a tenth.
+pub const BUCKETS: usize = 10;
+
+/// Transitions kept to show: a breaker that flaps fills a screen with them, no more.
+pub const TRANSITIONS_KEPT: usize = 16;
+
+/// When a breaker opens and closes.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    /// Length of the rolling window.
+    pub window: Duration,
+    /// Fewer calls in the window prove nothing.
+    pub minimum_calls: u64,
+    /// Opens when this share of the calls failed, 0 to 1.
+    pub failure_rate: f64,
+    /// A call longer than this is slow.
+    pub slow_call: Duration,
+    /// Opens when this share of the calls was slow, 0 to 1.
+    pub slow_rate: f64,
+    /// How long it stays open.
+    pub open_for: Duration,
+    /// Share of `open_for`, 0 to 1, that is added at random, so that breakers which opened
+    /// together do not probe together.
+    pub jitter: f64,
+    /// Calls let through when half-open; all must succeed, none be slow, for it to close.
+    pub probes: u32,
+    /// A probe that has not answered after this long has failed.
+    pub probe_timeout: Duration,
+}
+
+impl Default for Settings {
+    /// For a detector called once a batch: opens after half of at least ten calls within 5 s failed
+    /// or took over 50 ms, probes after 1 to 1.2 s.
+    fn default() -> Self {
+        Self {
+            window: Duration::from_secs(5),
+            minimum_calls: 10,
+            failure_rate: 0.5,
+            slow_call: Duration::from_millis(50),
+            slow_rate: 0.5,
+            open_for: Duration::from_secs(1),
+            jitter: 0.2,
+            probes: 3,
+            probe_timeout: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Whether calls go through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// They do.
+    Closed,
+    /// They do not.
+    Open,
+    /// A few do, to see.
+    HalfOpen,
+}
+
+/// How a call ended. Whether it was slow follows from its duration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// With an answer.
+    Success,
+    /// With an error, a panic or past its deadline.
+    Failure,
+}
+
+/// Leave to make one call; to be given back with its outcome. Of a state that has passed it
+/// counts for nothing, so that a late answer neither closes nor opens the breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a call that was let through must be recorded"]
+pub struct Permit(u64);
+
+/// A change of state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Transition {
+    /// When, since the node's start.
+    pub at: Duration,
+    /// Before.
+    pub from: State,
+    /// After.
+    pub to: State,
+}
+
+/// What an operator sees of a breaker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metrics {
+    /// Whether calls go through.
+    pub state: State,
+    /// Calls in the window.
+    pub calls: u64,
+    /// Share of them that failed, 0 to 1; 0 without calls.
+    pub failure_rate: f64,
+    /// Share of them that were slow, 0 to 1; 0 without calls.
+    pub slow_rate: f64,
+    /// Mean duration of the calls in the window.
+    pub mean_response: Duration,
+    /// When a call last failed, since the node's start.
+    pub last_failure: Option<Duration>,
+    /// Calls that were not let through, ever.
+    pub rejected: u64,
+    /// Changes of state, ever.
+    pub transitions: u64,
+    /// The last changes of state, oldest first.
+    pub recent: Vec<Transition>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Bucket {
+    calls: u64,
+    failures: u64,
+    slow: u64,
+    time: Duration,
+}
+
+/// A breaker around one detector or one outside dependency.
+#[derive(Clone, Debug)]
+pub struct Breaker {
+    settings: Settings,
+    state: State,
+    /// Grows with every transition: a permit of an older one is void.
+    generation: u64,
+    /// When an open breaker half-opens, or the probes of a half-open one have run out of time.
+    until: Duration,
+    issued: u32,
+    succeeded: u32,
+    buckets: [Bucket; BUCKETS],
+    /// Number of the newest bucket, counted from the node's start.
+    newest: u128,
+    last_failure: Option<Duration>,
+    rejected: u64,
+    recent: VecDeque<Transition>,
+    rng: Rng,
+}
+
+impl Breaker {
+    /// A closed breaker; `seed` feeds the jitter.
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        Self {
+            settings,
+            state: State::Closed,
+            generation: 0,
+            until: Duration::ZERO,
+            issued: 0,
+            succeeded: 0,
+            buckets: Default::default(),
+            newest: 0,
+            last_failure: None,
+            rejected: 0,
+            recent: VecDeque::new(),
+            rng: Rng::new(seed),
+        }
+    }
+
+    /// Whether a call may be made now.
+    pub fn allow(&mut self, now: Duration) -> Option<Permit> {
+        self.advance(now);
+        let allowed = match self.state {
+            State::Closed => true,
+            State::Open => false,
+            State::HalfOpen => {
+                let free = self.issued < self.settings.probes.max(1);
+                if free && self.issued == 0 {
+                    self.until = now + self.settings.probe_timeout;
+                }
+                self.issued += u32::from(free);
+                free
+            }
+        };
+        if !allowed {
+            self.rejected += 1;
+        }
+        allowed.then_some(Permit(self.generation))
+    }
+
+    /// A call that was let through has ended.
+    pub fn record(&mut self, now: Duration, permit: Permit, outcome: Outcome, took: Duration) {
+        self.advance(now);
+        if outcome == Outcome::Failure {
+            self.last_failure = Some(now);
+        }
+        if permit.0 != self.generation {
+            return;
+        }
+        let slow = took > self.settings.slow_call;
+        match self.state {
+            State::Closed => {
+                let bucket = &mut self.buckets[(self.newest % BUCKETS as u128) as usize];
+                bucket.calls += 1;
+                bucket.failures += u64::from(outcome == Outcome::Failure);
+                bucket.slow += u64::from(slow);
+                bucket.time = bucket.time.saturating_add(took);
+                if self.trips() {
+                    self.open(now);
+                }
+            }
+            State::HalfOpen if outcome == Outcome::Failure || slow => self.open(now),
+            State::HalfOpen => {
+                self.succeeded += 1;
+                if self.succeeded >= self.settings.probes.max(1) {
+                    self.buckets = Default::default();
+                    self.enter(now, State::Closed);
+                }
+            }
+            State::Open => {}
+        }
+    }
+
+    /// The state, as of the last call.
+    pub const fn state(&self) -> State {
+        self.state
+    }
+
+    /// What an operator sees.
+    pub fn metrics(&mut self, now: Duration) -> Metrics {
+        self.advance(now);
+        let sum = self.sum();
+        let share = |part: u64| if sum.calls == 0 { 0.0 } else { part as f64 / sum.calls as f64 };
+        Metrics {
+            state: self.state,
+            calls: sum.calls,
+            failure_rate: share(sum.failures),
+            slow_rate: share(sum.slow),
+            mean_response: Duration::from_secs_f64(
+                sum.time.as_secs_f64() / sum.calls.max(1) as f64,
+            ),
+            last_failure: self.last_failure,
+            rejected: self.rejected,
+            transitions: self.generation,
+            recent: self.recent.iter().copied().collect(),
+        }
+    }
+
+    /// Slides the window and takes the transitions that time alone brings.
+    fn advance(&mut self, now: Duration) {
+        let width = (self.settings.window.as_nanos() / BUCKETS as u128).max(1);
+        let bucket = now.as_nanos() / width;
+        // An open breaker keeps the rates that opened it: nothing is called that could change them.
+        if self.state == State::Closed && bucket > self.newest {
+            for passed in (self.newest + 1..=bucket).take(BUCKETS) {
+                self.buckets[(passed % BUCKETS as u128) as usize] = Bucket::default();
+            }
+        }
+        self.newest = self.newest.max(bucket);
+        match self.state {
+            State::Open if now >= self.until => {
+                (self.issued, self.succeeded) = (0, 0);
+                self.enter(now, State::HalfOpen);
+            }
+            State::HalfOpen if self.issued > 0 && now >= self.until => {
+                self.last_failure = Some(now);
+                self.open(now);
+            }
+            _ => {}
+        }
+    }
+
+    fn sum(&self) -> Bucket {
+        self.buckets.iter().fold(Bucket::default(), |a, b| Bucket {
+            calls: a.calls + b.calls,
+            failures: a.failures + b.failures,
+            slow: a.slow + b.slow,
+            time: a.time.saturating_add(b.time),
+        })
+    }
+
+    fn trips(&self) -> bool {
+        let sum = self.sum();
+        let calls = sum.calls as f64;
+        sum.calls >= self.settings.minimum_calls.max(1)
+            && (sum.failures as f64 >= self.settings.failure_rate * calls && sum.failures > 0
+                || sum.slow as f64 >= self.settings.slow_rate * calls && sum.slow > 0)
+    }
+
+    fn open(&mut self, now: Duration) {
+        let extra = self.settings.jitter.clamp(0.0, 1.0) * self.rng.unit();
+        self.until = now + self.settings.open_for.mul_f64(1.0 + extra);
+        self.enter(now, State::Open);
+    }
+
+    fn enter(&mut self, now: Duration, to: State) {
+        if self.recent.len() == TRANSITIONS_KEPT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Transition { at: now, from: self.state, to });
+        self.state = to;
+        self.generation += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn call(breaker: &mut Breaker, now: Duration, outcome: Outcome, took: Duration) -> bool {
+        let permit = breaker.allow(now);
+        permit.is_some_and(|p| {
+            breaker.record(now, p, outcome, took);
+            true
+        })
+    }
+
+    #[test]
+    fn opens_at_the_rate_rejects_probes_and_closes() {
+        let mut b = Breaker::new(Settings::default(), 1);
+        for i in 0..9 {
+            assert!(call(&mut b, i * MS, Outcome::Failure, MS));
+        }
+        assert_eq!(b.state(), State::Closed, "nine calls prove nothing");
+        assert!(call(&mut b, 9 * MS, Outcome::Failure, MS));
+        assert_eq!(b.state(), State::Open);
+        assert!(!call(&mut b, 900 * MS, Outcome::Success, MS));
+        assert_eq!(b.metrics(900 * MS).failure_rate, 1.0);
+        for _ in 0..3 {
+            assert!(call(&mut b, 1_300 * MS, Outcome::Success, MS));
+        }
+        let metrics = b.metrics(1_300 * MS);
+        assert_eq!((metrics.state, metrics.transitions, metrics.rejected), (State::Closed, 3, 1));
+        assert_eq!(metrics.last_failure, Some(9 * MS));
+        assert_eq!(metrics.calls, 0, "starts afresh");
+    }
+
+    #[test]
+    fn slow_calls_open_it_and_a_slow_probe_opens_it_again() {
+        let mut b = Breaker::new(Settings::default(), 1);
+        for i in 0..10 {
+            call(&mut b, i * MS, Outcome::Success, if i % 2 == 0 { 60 * MS } else { MS });
+        }
+        assert_eq!(b.state(), State::Open);
+        assert_eq!(b.metrics(10 * MS).mean_response, Duration::from_micros(30_500));
+        assert!(call(&mut b, 2_000 * MS, Outcome::Success, 60 * MS));
+        assert_eq!(b.state(), State::Open);
+    }
+
+    #[test]
+    fn old_calls_leave_the_window() {
+        let mut b = Breaker::new(Settings::default(), 1);
+        for i in 0..9 {
+            call(&mut b, i * MS, Outcome::Failure, MS);
+        }
+        for i in 0..5 {
+            call(&mut b, 6_000 * MS + i * MS, Outcome::Failure, MS);
+        }
+        assert_eq!(b.state(), State::Closed);
+        assert_eq!(b.metrics(6_005 * MS).calls, 5);
+        assert_eq!(b.metrics(60_000 * MS).calls, 0);
+    }
+
+    #[test]
+    fn probes_that_never_answer_count_as_failed() {
+        let mut b = Breaker::new(Settings::default(), 1);
+        for _ in 0..10 {
+            call(&mut b, MS, Outcome::Failure, MS);
+        }
+        for _ in 0..3 {
+            assert!(b.allow(1_300 * MS).is_some());
+        }
+        assert!(b.allow(1_301 * MS).is_none());
+        assert!(b.allow(2_300 * MS).is_none());
+        assert_eq!(b.state(), State::Open);
+        assert!(b.allow(3_600 * MS).is_some(), "half-open again");
+    }
+
+    #[test]
+    fn a_late_answer_of_a_passed_state_changes_nothing() {
+        let mut b = Breaker::new(Settings { probes: 1, ..Settings::default() }, 1);
+        let early = b.allow(MS).unwrap();
+        for _ in 0..10 {
+            call(&mut b, MS, Outcome::Failure, MS);
+        }
+        let probe = b.allow(1_300 * MS).unwrap();
+        b.record(1_301 * MS, early, Outcome::Success, MS);
+        assert_eq!(b.state(), State::HalfOpen);
+        b.record(1_302 * MS, early, Outcome::Failure, MS);
+        assert_eq!(b.state(), State::HalfOpen);
+        b.record(1_303 * MS, probe, Outcome::Success, MS);
+        assert_eq!(b.state(), State::Closed);
+    }
+
+    proptest! {
+        #[test]
+        fn laws_hold_in_any_order_of_calls_and_answers(
+            probes in 1u32..5,
+            seed: u64,
+            steps in proptest::collection::vec((0u64..600, 0u8..5, any::<bool>()), 0..400),
+        ) {
+            let settings = Settings { probes, minimum_calls: 4, ..Settings::default() };
+            let mut b = Breaker::new(settings, seed);
+            let (mut now, mut pending, mut probed) = (Duration::ZERO, Vec::new(), (0, 0));
+            for (wait, op, good) in steps {
+                now += wait as u32 * MS;
+                let before = b.metrics(now);
+                if op < 3 {
+                    let permit = b.allow(now);
+                    match before.state {
+                        State::Closed => prop_assert!(permit.is_some()),
+                        State::Open => {
+                            prop_assert!(permit.is_none());
+                            let opened = before.recent.last().unwrap().at;
+                            prop_assert!(now < opened + settings.open_for.mul_f64(1.2));
+                        }
+                        State::HalfOpen => {
+                            if probed.0 != b.generation {
+                                probed = (b.generation, 0);
+                            }
+                            probed.1 += u32::from(permit.is_some());
+                            prop_assert!(probed.1 <= probes);
+                        }
+                    }
+                    pending.extend(permit);
+                } else if let Some(p) = pending.pop() {
+                    let current = p.0 == b.generation;
+                    let outcome = if good { Outcome::Success } else { Outcome::Failure };
+                    b.record(now, p, outcome, MS);
+                    let after = b.metrics(now);
+                    let bad = after.failure_rate >= settings.failure_rate;
+                    match (current, before.state, after.state) {
+                        (false, was, is) => prop_assert_eq!(was, is),
+                        (true, State::Closed, State::Closed) =>
+                            prop_assert!(after.calls < 4 || !bad),
+                        (true, State::Closed, is) => {
+                            prop_assert_eq!(is, State::Open);
+                            prop_assert!(after.calls >= 4 && bad);
+                        }
+                        (true, State::HalfOpen, is) =>
+                            prop_assert_eq!(is == State::Open, !good),
+                        (true, State::Open, _) => prop_assert!(false, "a call while open"),
+                    }
+                }
+                let recent = b.metrics(now).recent;
+                prop_assert!(recent.len() <= TRANSITIONS_KEPT);
+                for pair in recent.windows(2) {
+                    prop_assert_eq!(pair[0].to, pair[1].from);
+                    let opened = pair[0].to == State::Open;
+                    prop_assert!(!opened || pair[1].at >= pair[0].at + settings.open_for);
+                }
+            }
+        }
+    }
+}
