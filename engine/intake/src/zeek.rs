@@ -1,0 +1,460 @@
+//! What the fields of Zeek's logs mean: from (log, field name) to a typed place.
+//!
+//! Used by the tab-separated and the JSON form and by CSV files with Zeek's columns, so that one log
+//! gives one event however it was written. Reading the bytes is not done here.
+
+use crate::error::Error;
+use crate::json::{self, Fields, Json};
+use crate::record::Draft;
+use threat::event::{
+    AuthActivity, Authentication, Body, ConnState, Dns, FileSeen, Finding, Flow, Http, Oddity,
+    Outcome, Protocol, Tls,
+};
+use threat::{Severity, Text};
+
+/// The logs with typed fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Log {
+    Conn,
+    Dns,
+    Http,
+    Ssl,
+    Ssh,
+    Notice,
+    Files,
+    Weird,
+    Other,
+}
+
+impl Log {
+    /// By Zeek's `#path` or `_path`.
+    pub(crate) fn of_path(path: &str) -> Self {
+        match path {
+            "conn" => Self::Conn,
+            "dns" => Self::Dns,
+            "http" => Self::Http,
+            "ssl" => Self::Ssl,
+            "ssh" => Self::Ssh,
+            "notice" => Self::Notice,
+            "files" => Self::Files,
+            "weird" => Self::Weird,
+            _ => Self::Other,
+        }
+    }
+
+    /// The path of a typed log; what is not known is called so.
+    pub(crate) const fn path(self) -> &'static str {
+        match self {
+            Self::Conn => "conn",
+            Self::Dns => "dns",
+            Self::Http => "http",
+            Self::Ssl => "ssl",
+            Self::Ssh => "ssh",
+            Self::Notice => "notice",
+            Self::Files => "files",
+            Self::Weird => "weird",
+            Self::Other => "unknown",
+        }
+    }
+
+    /// By the keys that only this log has, for JSON without `_path`.
+    pub(crate) fn guess(fields: &Fields<'_>) -> Self {
+        let has = |name| json::has(fields, name);
+        if has("conn_state") || has("orig_ip_bytes") {
+            Self::Conn
+        } else if has("note") && (has("msg") || has("actions")) {
+            Self::Notice
+        } else if has("qtype_name") || (has("query") && (has("qtype") || has("trans_id"))) {
+            Self::Dns
+        } else if has("auth_attempts") || has("auth_success") || has("kex_alg") {
+            Self::Ssh
+        } else if has("fuid") && (has("seen_bytes") || has("analyzers") || has("mime_type")) {
+            Self::Files
+        } else if has("trans_depth")
+            && ["method", "uri", "host", "status_code"].map(has).contains(&true)
+            || (has("method") && has("uri") && !has("call_id"))
+        {
+            Self::Http
+        } else if has("cipher") || has("established") || (has("server_name") && has("resumed")) {
+            Self::Ssl
+        } else if has("name") && has("notice") {
+            Self::Weird
+        } else {
+            Self::Other
+        }
+    }
+
+    fn body(self) -> Body {
+        match self {
+            Self::Conn => Body::Flow(Flow::default()),
+            Self::Dns => Body::Dns(Box::new(Dns::default())),
+            Self::Http => Body::Http(Box::new(Http::default())),
+            Self::Ssl => Body::Tls(Box::new(Tls::default())),
+            Self::Ssh => Body::Authentication(Box::new(Authentication {
+                activity: AuthActivity::Logon,
+                service: Some("ssh".into()),
+                attempts: 1,
+                ..Authentication::default()
+            })),
+            // a notice is Zeek's word for what may interest someone, not yet for an attack
+            Self::Notice => {
+                Body::Finding(Box::new(Finding { severity: Severity::Low, ..Finding::default() }))
+            }
+            Self::Files => Body::File(Box::new(FileSeen::default())),
+            Self::Weird => Body::Anomaly(Box::new(Oddity::default())),
+            Self::Other => Body::Generic,
+        }
+    }
+
+    pub(crate) fn draft(self) -> Draft {
+        Draft::new(self.body())
+    }
+}
+
+/// Where a field goes. Which body the names belong to follows from the log that they were found for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[rustfmt::skip]
+pub(crate) enum Place {
+    Time, Uid, SrcHost, SrcPort, DstHost, DstPort, User, Label, DetailedLabel, Extra,
+    // conn
+    Protocol, Service, Duration, OrigBytes, RespBytes, ConnState, LocalOrig, LocalResp, Missed,
+    History, OrigPackets, OrigIpBytes, RespPackets, RespIpBytes,
+    // dns
+    Query, Qtype, Rcode, Answers, Rtt, Rejected,
+    // http
+    Method, HttpHost, Uri, Referrer, UserAgent, Status, RequestBytes, ResponseBytes, Mime,
+    // ssl
+    Version, Cipher, ServerName, Established, Resumed, Ja3, Subject, Issuer, Validation,
+    // ssh
+    AuthSuccess, AuthAttempts, Client, Server,
+    // notice
+    Note, Message, NoticeSrc, NoticeDst, NoticePort,
+    // files
+    FileMime, FileName, SeenBytes, Carrier, Md5, Sha1, Sha256, TxHosts, RxHosts, ConnUids,
+    // weird
+    Name, Detail,
+}
+
+/// The place of a log's field.
+pub(crate) fn place(log: Log, name: &str) -> Place {
+    match name {
+        "ts" => return Place::Time,
+        "uid" => return Place::Uid,
+        "id.orig_h" => return Place::SrcHost,
+        "id.orig_p" => return Place::SrcPort,
+        "id.resp_h" => return Place::DstHost,
+        "id.resp_p" => return Place::DstPort,
+        "label" => return Place::Label,
+        "detailedlabel" | "detailed-label" | "detailed_label" => return Place::DetailedLabel,
+        _ => {}
+    }
+    match log {
+        Log::Conn => conn_place(name),
+        Log::Dns => match name {
+            "query" => Place::Query,
+            "qtype_name" => Place::Qtype,
+            "rcode_name" => Place::Rcode,
+            "answers" => Place::Answers,
+            "rtt" => Place::Rtt,
+            "rejected" => Place::Rejected,
+            _ => Place::Extra,
+        },
+        Log::Http => match name {
+            "method" => Place::Method,
+            "host" => Place::HttpHost,
+            "uri" => Place::Uri,
+            "referrer" => Place::Referrer,
+            "user_agent" => Place::UserAgent,
+            "status_code" => Place::Status,
+            "request_body_len" => Place::RequestBytes,
+            "response_body_len" => Place::ResponseBytes,
+            "resp_mime_types" => Place::Mime,
+            "username" => Place::User,
+            _ => Place::Extra,
+        },
+        _ => other_place(log, name),
+    }
+}
+
+fn conn_place(name: &str) -> Place {
+    match name {
+        "proto" => Place::Protocol,
+        "service" => Place::Service,
+        "duration" => Place::Duration,
+        "orig_bytes" => Place::OrigBytes,
+        "resp_bytes" => Place::RespBytes,
+        "conn_state" => Place::ConnState,
+        "local_orig" => Place::LocalOrig,
+        "local_resp" => Place::LocalResp,
+        "missed_bytes" => Place::Missed,
+        "history" => Place::History,
+        "orig_pkts" => Place::OrigPackets,
+        "orig_ip_bytes" => Place::OrigIpBytes,
+        "resp_pkts" => Place::RespPackets,
+        "resp_ip_bytes" => Place::RespIpBytes,
+        _ => Place::Extra,
+    }
+}
+
+fn other_place(log: Log, name: &str) -> Place {
+    match (log, name) {
+        (Log::Ssl, "version") => Place::Version,
+        (Log::Ssl, "cipher") => Place::Cipher,
+        (Log::Ssl, "server_name") => Place::ServerName,
+        (Log::Ssl, "established") => Place::Established,
+        (Log::Ssl, "resumed") => Place::Resumed,
+        (Log::Ssl, "ja3") => Place::Ja3,
+        (Log::Ssl, "subject") => Place::Subject,
+        (Log::Ssl, "issuer") => Place::Issuer,
+        (Log::Ssl, "validation_status") => Place::Validation,
+        (Log::Ssh, "auth_success") => Place::AuthSuccess,
+        (Log::Ssh, "auth_attempts") => Place::AuthAttempts,
+        (Log::Ssh, "client") => Place::Client,
+        (Log::Ssh, "server") => Place::Server,
+        (Log::Notice, "note") => Place::Note,
+        (Log::Notice, "msg") => Place::Message,
+        (Log::Notice, "src") => Place::NoticeSrc,
+        (Log::Notice, "dst") => Place::NoticeDst,
+        (Log::Notice, "p") => Place::NoticePort,
+        (Log::Files, "mime_type") => Place::FileMime,
+        (Log::Files, "filename") => Place::FileName,
+        (Log::Files, "seen_bytes") => Place::SeenBytes,
+        (Log::Files, "source") => Place::Carrier,
+        (Log::Files, "md5") => Place::Md5,
+        (Log::Files, "sha1") => Place::Sha1,
+        (Log::Files, "sha256") => Place::Sha256,
+        (Log::Files, "tx_hosts") => Place::TxHosts,
+        (Log::Files, "rx_hosts") => Place::RxHosts,
+        (Log::Files, "conn_uids") => Place::ConnUids,
+        (Log::Weird, "name") => Place::Name,
+        (Log::Weird, "addl") => Place::Detail,
+        (Log::Other, "user" | "username") => Place::User,
+        _ => Place::Extra,
+    }
+}
+
+/// Puts a present field into its place. `name` is used when it turns out that the value must be kept
+/// untyped (a state or protocol that we have no name for, the second of several hosts).
+pub(crate) fn assign(d: &mut Draft, p: Place, name: &str, v: Json<'_>) -> Result<(), Error> {
+    d.typed += 1;
+    match p {
+        Place::Time => d.time = Some(v.time(0)?),
+        Place::Uid => d.uid = v.text(),
+        Place::SrcHost => d.src_host = v.host(),
+        Place::SrcPort => d.src_port = v.port()?,
+        Place::DstHost => d.dst_host = v.host(),
+        Place::DstPort => d.dst_port = v.port()?,
+        Place::User => d.user = v.text(),
+        Place::Label => d.label = v.text(),
+        Place::DetailedLabel => d.detailed_label = v.text(),
+        Place::Extra => {
+            d.typed -= 1;
+            d.keep(name, v);
+        }
+        _ => match &mut d.body {
+            Body::Flow(flow) => {
+                if let Some(v) = flow_field(flow, p, v)? {
+                    d.keep(name, v);
+                }
+            }
+            Body::Dns(dns) => dns_field(dns, p, v)?,
+            Body::Http(http) => {
+                if let Some(v) = http_field(http, p, v)? {
+                    d.keep(name, v);
+                }
+            }
+            Body::Tls(tls) => tls_field(tls, p, v)?,
+            _ => rarer_field(d, p, name, v)?,
+        },
+    }
+    Ok(())
+}
+
+/// Gives back what has no exact typed form.
+fn flow_field<'a>(f: &mut Flow, p: Place, v: Json<'a>) -> Result<Option<Json<'a>>, Error> {
+    match p {
+        Place::Protocol => {
+            let text = v.as_str().unwrap_or_default();
+            f.protocol = Protocol::parse(text);
+            if f.protocol == Protocol::Other && text != Protocol::Other.name() {
+                return Ok(Some(v));
+            }
+        }
+        Place::Service => f.service = v.text(),
+        Place::Duration => f.duration = v.amount()?,
+        Place::OrigBytes => f.orig_bytes = v.count()?,
+        Place::RespBytes => f.resp_bytes = v.count()?,
+        Place::ConnState => match v.as_str().and_then(ConnState::parse) {
+            Some(state) => f.state = state,
+            None => return Ok(Some(v)),
+        },
+        Place::LocalOrig => f.local_orig = v.flag()?,
+        Place::LocalResp => f.local_resp = v.flag()?,
+        Place::Missed => f.missed_bytes = v.count()?,
+        Place::History => f.history = v.text(),
+        Place::OrigPackets => f.orig_packets = v.count()?,
+        Place::OrigIpBytes => f.orig_ip_bytes = v.count()?,
+        Place::RespPackets => f.resp_packets = v.count()?,
+        Place::RespIpBytes => f.resp_ip_bytes = v.count()?,
+        _ => return Ok(Some(v)),
+    }
+    Ok(None)
+}
+
+fn dns_field(d: &mut Dns, p: Place, v: Json<'_>) -> Result<(), Error> {
+    match p {
+        Place::Query => d.query = v.text(),
+        Place::Qtype => d.qtype = v.text(),
+        Place::Rcode => d.rcode = v.text(),
+        Place::Answers => d.answers = v.texts(),
+        Place::Rtt => d.rtt = v.amount()?,
+        _ => d.rejected = v.flag()?,
+    }
+    Ok(())
+}
+
+/// Gives back what has no exact typed form.
+fn http_field<'a>(h: &mut Http, p: Place, v: Json<'a>) -> Result<Option<Json<'a>>, Error> {
+    match p {
+        Place::Method => h.method = v.text(),
+        Place::HttpHost => h.host = v.text(),
+        Place::Uri => h.uri = v.text(),
+        Place::Referrer => h.referrer = v.text(),
+        Place::UserAgent => h.user_agent = v.text(),
+        Place::Status => match v.count()?.map(u16::try_from) {
+            Some(Ok(status)) => h.status = Some(status),
+            _ => return Ok(Some(v)),
+        },
+        Place::RequestBytes => h.request_bytes = v.count()?,
+        Place::ResponseBytes => h.response_bytes = v.count()?,
+        _ => {
+            let mut all = v.texts();
+            if all.len() > 1 {
+                h.mime = Some(all.swap_remove(0));
+                return Ok(Some(v));
+            }
+            h.mime = all.pop();
+        }
+    }
+    Ok(None)
+}
+
+fn tls_field(t: &mut Tls, p: Place, v: Json<'_>) -> Result<(), Error> {
+    match p {
+        Place::Version => t.version = v.text(),
+        Place::Cipher => t.cipher = v.text(),
+        Place::ServerName => t.server_name = v.text(),
+        Place::Established => t.established = v.flag()?,
+        Place::Resumed => t.resumed = v.flag()?,
+        Place::Ja3 => t.ja3 = v.text(),
+        Place::Subject => t.subject = v.text(),
+        Place::Issuer => t.issuer = v.text(),
+        _ => t.validation = v.text(),
+    }
+    Ok(())
+}
+
+/// The bodies of ssh, notice, files and weird.
+fn rarer_field(d: &mut Draft, p: Place, name: &str, v: Json<'_>) -> Result<(), Error> {
+    match (&mut d.body, p) {
+        (Body::Authentication(a), Place::AuthSuccess) => {
+            a.outcome = match v.flag()? {
+                Some(true) => Outcome::Success,
+                Some(false) => Outcome::Failure,
+                None => Outcome::Unknown,
+            };
+        }
+        (Body::Authentication(a), Place::AuthAttempts) => match v.count()? {
+            Some(n) if n > 0 => a.attempts = u32::try_from(n).unwrap_or(u32::MAX),
+            // none seen, yet the record stands for one try to connect
+            _ => d.keep(name, v),
+        },
+        (Body::Authentication(a), Place::Client) => a.client = v.text(),
+        (Body::Authentication(a), Place::Server) => a.server = v.text(),
+        (Body::Finding(f), Place::Note) => f.name = v.text().unwrap_or_default(),
+        (Body::Finding(f), Place::Message) => f.message = v.text(),
+        (Body::File(f), Place::FileMime) => f.mime = v.text(),
+        (Body::File(f), Place::FileName) => f.name = v.text(),
+        (Body::File(f), Place::SeenBytes) => f.bytes = v.count()?,
+        (Body::File(f), Place::Carrier) => f.source = v.text(),
+        (Body::File(f), Place::Md5) => f.md5 = v.text(),
+        (Body::File(f), Place::Sha1) => f.sha1 = v.text(),
+        (Body::File(f), Place::Sha256) => f.sha256 = v.text(),
+        (Body::Anomaly(a), Place::Name) => a.name = v.text().unwrap_or_default(),
+        (Body::Anomaly(a), Place::Detail) => a.detail = v.text(),
+        (_, Place::NoticeSrc | Place::NoticeDst | Place::NoticePort) => {
+            notice_endpoint(d, p, name, v)?;
+        }
+        (_, Place::TxHosts | Place::RxHosts | Place::ConnUids) => several(d, p, name, v),
+        _ => d.keep(name, v),
+    }
+    Ok(())
+}
+
+/// A notice's own addresses: they stand in for a missing connection, and are kept when they differ.
+fn notice_endpoint(d: &mut Draft, p: Place, name: &str, v: Json<'_>) -> Result<(), Error> {
+    let fits = match p {
+        Place::NoticeSrc => first_or_same(&mut d.src_host, v.host()),
+        Place::NoticeDst => first_or_same(&mut d.dst_host, v.host()),
+        _ => first_or_same(&mut d.dst_port, v.port()?),
+    };
+    if !fits {
+        d.keep(name, v);
+    }
+    Ok(())
+}
+
+fn first_or_same<T: PartialEq>(place: &mut Option<T>, found: Option<T>) -> bool {
+    match (place.as_ref(), found) {
+        (None, found) => {
+            *place = found;
+            true
+        }
+        (Some(known), Some(found)) => *known == found,
+        (Some(_), None) => true,
+    }
+}
+
+/// Sets of hosts or connections: the first stands in for a missing one, several are kept.
+fn several(d: &mut Draft, p: Place, name: &str, v: Json<'_>) {
+    let all = v.texts();
+    let first = all.first();
+    let used = match p {
+        Place::ConnUids => first_or_same(&mut d.uid, first.cloned()),
+        Place::TxHosts => first_or_same(&mut d.src_host, first.map(|t| threat::Host::parse(t))),
+        _ => first_or_same(&mut d.dst_host, first.map(|t| threat::Host::parse(t))),
+    };
+    if !used || all.len() > 1 {
+        d.keep(name, v);
+    }
+}
+
+/// Columns that Zeek's conn log has had since 2.5, in their order: for files whose header is lost.
+pub(crate) const CLASSIC_CONN: [(&str, &str); 21] = [
+    ("ts", "time"),
+    ("uid", "string"),
+    ("id.orig_h", "addr"),
+    ("id.orig_p", "port"),
+    ("id.resp_h", "addr"),
+    ("id.resp_p", "port"),
+    ("proto", "enum"),
+    ("service", "string"),
+    ("duration", "interval"),
+    ("orig_bytes", "count"),
+    ("resp_bytes", "count"),
+    ("conn_state", "string"),
+    ("local_orig", "bool"),
+    ("local_resp", "bool"),
+    ("missed_bytes", "count"),
+    ("history", "string"),
+    ("orig_pkts", "count"),
+    ("orig_ip_bytes", "count"),
+    ("resp_pkts", "count"),
+    ("resp_ip_bytes", "count"),
+    ("tunnel_parents", "set[string]"),
+];
+
+/// The name of a log as an origin's service.
+pub(crate) fn service_name(path: &str) -> Text {
+    Text::from(path)
+}
