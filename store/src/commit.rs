@@ -16,7 +16,8 @@ pub struct Commit {
     pub ledger: Vec<LedgerEntry>,
     /// Threats that changed, whole.
     pub threats: Vec<Threat>,
-    /// Counts of those threats per segment; one that reaches less far than the stored one is left out.
+    /// Counts of those threats per segment; one that reaches less far than the stored one is left
+    /// out.
     pub counts: Vec<Count>,
     /// Examples by threat and number (below [`THREAT_EXAMPLES`](threat::limits::THREAT_EXAMPLES)).
     pub examples: Vec<(ThreatId, u32, Example)>,

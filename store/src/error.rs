@@ -18,8 +18,8 @@ pub enum Error {
     },
     /// The disk failed: an I/O error, a failed sync, no space. **End the process; never retry.**
     /// After a failed sync nobody knows which pages reached the disk, and a second sync that
-    /// succeeds proves nothing. The store refuses everything from then on; opening it again in a new
-    /// process finds the last acknowledged state.
+    /// succeeds proves nothing. The store refuses everything from then on; opening it again in a
+    /// new process finds the last acknowledged state.
     #[error("the disk under the state failed, the process must end: {0}")]
     Fatal(#[source] Box<redb::Error>),
     /// Stored bytes are not what was written. **End the process**; a node wipes its state and joins
@@ -47,8 +47,8 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
-    /// A ledger entry overlaps what is accounted for already without lying inside of it: some events
-    /// would be counted twice. Nothing was written.
+    /// A ledger entry overlaps what is accounted for already without lying inside of it: some
+    /// events would be counted twice. Nothing was written.
     #[error("ledger of {name}: {start}..{end} overlaps what is accounted for up to {accounted}")]
     Overlap {
         /// The source.

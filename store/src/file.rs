@@ -33,8 +33,8 @@ pub(crate) fn make_folder(path: &Path) -> Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder).map_err(Error::files(folder))
 }
 
-/// Holds the state for this process until dropped. The kernel lets go when the process dies, however
-/// it dies.
+/// Holds the state for this process until dropped. The kernel lets go when the process dies,
+/// however it dies.
 #[derive(Debug)]
 pub(crate) struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
 

@@ -3,8 +3,8 @@
 //!
 //! [`Store::commit`] puts everything that a batch changed into one transaction, so that a source's
 //! position and what was counted up to it never part. [`Store::view`] reads one consistent state.
-//! There are no decisions here (what a threat is, when to keep an example), no threads and no clock.
-//! The one-writer rule of redb makes `commit` wait for another `commit`.
+//! There are no decisions here (what a threat is, when to keep an example), no threads and no
+//! clock. The one-writer rule of redb makes `commit` wait for another `commit`.
 
 mod commit;
 mod error;

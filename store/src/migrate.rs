@@ -1,7 +1,8 @@
 //! Bringing an older file to this build's schema, in one transaction: a power cut leaves it as it
 //! was or done.
 //!
-//! To change a table: append a [`Step`] that rewrites its records. Steps are never edited or removed.
+//! To change a table: append a [`Step`] that rewrites its records. Steps are never edited or
+//! removed.
 
 use crate::tables::{self, meta};
 use crate::{Error, Result};

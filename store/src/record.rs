@@ -1,7 +1,7 @@
 //! How a record lies in a table: a version byte, the value, and a CRC-32 over the key and both.
 //!
-//! redb checks its page checksums when a file is opened, not on reads, so a bit that flips while the
-//! process runs would go unseen without this. The key is part of the sum, so that a value under
+//! redb checks its page checksums when a file is opened, not on reads, so a bit that flips while
+//! the process runs would go unseen without this. The key is part of the sum, so that a value under
 //! another record's key is found too. Not a defence against someone who edits the file.
 
 use crate::{Error, Result};

@@ -1,8 +1,8 @@
 //! A simulated disk: keeps what was not synced apart, and can lose, tear or fail it.
 //!
-//! At a power cut every 512-byte sector written since the last sync is kept or lost by its own coin,
-//! so writes are lost, torn and reordered; length changes are kept up to some point. Everything is
-//! drawn from the seed. It models a disk that honours sync, unless told to ignore it.
+//! At a power cut every 512-byte sector written since the last sync is kept or lost by its own
+//! coin, so writes are lost, torn and reordered; length changes are kept up to some point.
+//! Everything is drawn from the seed. It models a disk that honours sync, unless told to ignore it.
 
 use redb::StorageBackend;
 use std::io::{Error, ErrorKind, Result};

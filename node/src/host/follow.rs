@@ -6,9 +6,11 @@
 //! and threads are the caller's.
 
 use super::read::{self, ByteSource, CHUNK_BYTES};
-use super::siblings::{FileId, HEAD_BYTES, Mark, Sibling, TAIL_BYTES, by_id, id, modified, rotated};
+use super::segment::{FollowCheckpoint, Segment, begins_with};
+use super::siblings::{
+    FileId, HEAD_BYTES, Mark, Sibling, TAIL_BYTES, by_id, id, missing_folder, modified, rotated,
+};
 use super::walk::Place;
-use serde::{Deserialize, Serialize};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -24,8 +26,8 @@ pub const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// reopen its log may still write to the old file.
 pub const GRACE_POLLS: u32 = 5;
 
-/// Version of an encoded [`FollowCheckpoint`].
-const CHECKPOINT_VERSION: u8 = 1;
+/// Files opened within one poll before it gives back the turn.
+const TURNS: usize = 4;
 
 /// Why following cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -41,107 +43,6 @@ pub enum Error {
     /// A packed older file cannot be read.
     #[error(transparent)]
     Read(#[from] read::Error),
-    /// The bytes are no checkpoint.
-    #[error("not a position in a log: {0}")]
-    Checkpoint(#[from] threat::codec::Error),
-}
-
-/// A position in a log that finds its place again after rotations.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct FollowCheckpoint {
-    /// The followed path, for people.
-    pub path: String,
-    /// The segment's number since following began.
-    pub segment: u64,
-    /// Bytes of the segment that are done.
-    pub offset: u64,
-    /// The segment's device.
-    pub dev: u64,
-    /// The segment's inode.
-    pub inode: u64,
-    /// The segment's modification time, nanoseconds since the epoch.
-    pub modified: i64,
-    /// The segment's first bytes.
-    pub head: Mark,
-    /// The bytes before `offset`.
-    pub tail: Mark,
-}
-
-impl FollowCheckpoint {
-    /// For storing.
-    pub fn to_bytes(&self) -> Result<Vec<u8>, Error> {
-        Ok(threat::codec::encode(CHECKPOINT_VERSION, self)?)
-    }
-
-    /// From what was stored.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Error> {
-        Ok(threat::codec::decode(CHECKPOINT_VERSION, bytes)?)
-    }
-}
-
-/// One of the files that a log is made of. Batches that came from it hold on to it, so that their
-/// position can be stored after the follower has gone on.
-#[derive(Debug)]
-pub struct Segment {
-    path: String,
-    number: u64,
-    id: FileId,
-    modified: i64,
-    /// `None` of a packed file.
-    file: Option<File>,
-    /// The first bytes as they were read, up to [`HEAD_BYTES`].
-    head: Mutex<Vec<u8>>,
-}
-
-impl Segment {
-    /// Counts the files that the log was made of since following began, across restarts.
-    pub const fn number(&self) -> u64 {
-        self.number
-    }
-
-    /// A name that is the same after a restart: what ledger and counts are kept under.
-    pub fn name(&self) -> String {
-        format!("{}@{}", self.path, self.number)
-    }
-
-    fn head(&self) -> Vec<u8> {
-        // Only whole values are ever put there, so a panic elsewhere left a good one.
-        self.head.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The position after `offset` bytes of this segment.
-    pub fn checkpoint(&self, offset: u64) -> FollowCheckpoint {
-        let head = self.head();
-        let mut mark = FollowCheckpoint {
-            path: self.path.clone(),
-            segment: self.number,
-            offset,
-            dev: self.id.0,
-            inode: self.id.1,
-            modified: self.modified,
-            head: Mark::of(&head),
-            tail: Mark::default(),
-        };
-        if let Some(file) = &self.file {
-            mark.modified = file.metadata().map_or(mark.modified, |m| modified(&m));
-            let mut tail = vec![0; (offset as usize).min(TAIL_BYTES)];
-            let read = file.read_exact_at(&mut tail, offset - tail.len() as u64);
-            // Of a file that was truncated meanwhile these would be other bytes.
-            if read.is_ok() && begins_with(file, &head).unwrap_or(false) {
-                mark.tail = Mark::of(&tail);
-            }
-        }
-        mark
-    }
-}
-
-fn begins_with(file: &File, head: &[u8]) -> io::Result<bool> {
-    let mut now = vec![0; head.len()];
-    match file.read_exact_at(&mut now, 0) {
-        Ok(()) => Ok(now == head),
-        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
-        Err(e) => Err(e),
-    }
 }
 
 /// Where following begins when there is no checkpoint.
@@ -165,8 +66,9 @@ pub enum Step {
     Waiting(String),
     /// The segment is over: a line without its end is as long as it will be. Poll again at once.
     NextSegment {
-        /// Some of the log may be lost: the old file was truncated or is gone, and no copy is there.
-        gap: bool,
+        /// Some of the log may be lost, and why: the file was truncated or is gone and no copy is
+        /// there, or a packed one is damaged.
+        gap: Option<String>,
     },
 }
 
@@ -179,6 +81,8 @@ struct Current {
     segment: Arc<Segment>,
     reader: Reader,
     offset: u64,
+    /// The last bytes given out, up to [`TAIL_BYTES`].
+    tail: Vec<u8>,
     quiet: u32,
 }
 
@@ -192,7 +96,8 @@ pub struct Follower {
     next: u64,
     /// What comes when there is no current file; else the path itself.
     queued: Option<Sibling>,
-    gap: bool,
+    /// To be told at the next poll.
+    gap: Option<String>,
 }
 
 impl Follower {
@@ -200,7 +105,7 @@ impl Follower {
     pub fn new(path: &Path, start: Start) -> Self {
         let name = path.display().to_string();
         let path = path.to_owned();
-        Self { path, name, start, current: None, next: 0, queued: None, gap: false }
+        Self { path, name, start, current: None, next: 0, queued: None, gap: None }
     }
 
     /// Goes on from a checkpoint: first with the rest of the file that it names, wherever that has
@@ -208,13 +113,14 @@ impl Follower {
     pub fn resume(path: &Path, at: &FollowCheckpoint) -> Result<Self, Error> {
         let mut f = Self::new(path, Start::Beginning);
         f.next = at.segment;
-        let found = f.find((at.dev, at.inode), at.head, at.tail, at.offset).map_err(f.io())?;
-        if let Some(file) = found {
-            let number = at.segment;
-            f.open(&file, number, at.offset)?;
+        if let Some(file) = f.find(at).map_err(f.io())? {
+            f.open(&file, at.segment, at.offset)?;
         } else {
-            f.queued = f.newer_than(at.modified).map_err(f.io())?;
-            f.gap = at.offset > 0;
+            f.queued = f.newer_than(at.modified).or_else(missing_folder).map_err(f.io())?;
+            if at.offset > 0 {
+                f.next += 1;
+                f.gap = Some("the file read last is gone, and no copy of it is there".into());
+            }
         }
         Ok(f)
     }
@@ -236,58 +142,83 @@ impl Follower {
 
     /// Appends what is new to `out`, at most [`CHUNK_BYTES`].
     pub fn poll(&mut self, out: &mut Vec<u8>) -> Result<Step, Error> {
-        if std::mem::take(&mut self.gap) {
-            self.next += 1;
-            return Ok(Step::NextSegment { gap: true });
+        if let Some(gap) = self.gap.take() {
+            return Ok(Step::NextSegment { gap: Some(gap) });
         }
+        for _ in 0..TURNS {
+            let step = if self.current.is_none() { self.begin()? } else { self.read(out)? };
+            if let Some(step) = step {
+                return Ok(step);
+            }
+        }
+        Ok(Step::Idle)
+    }
+
+    /// Reads on in the current file; `None` when another one has taken its place.
+    fn read(&mut self, out: &mut Vec<u8>) -> Result<Option<Step>, Error> {
         let io = self.io();
-        let Some(current) = &mut self.current else { return self.begin() };
+        let Some(current) = &mut self.current else { return Ok(None) };
+        let before = out.len();
         let n = match &mut current.reader {
-            Reader::Packed(source) => source.read_chunk(out)?,
+            Reader::Packed(source) => match source.read_chunk(out) {
+                Ok(n) => n,
+                Err(e) => {
+                    let own = current.segment.id;
+                    self.queued = self.next_in_chain(own).map_err(self.io())?;
+                    self.current = None;
+                    return Ok(Some(Step::NextSegment { gap: Some(e.to_string()) }));
+                }
+            },
             Reader::Plain => match current.read_plain(out).map_err(io)? {
                 Some(n) => n,
                 None => return self.truncated(),
             },
         };
         if n == 0 {
-            return self.at_end();
+            return self.at_end().map(Some);
         }
-        current.offset += n as u64;
-        current.quiet = 0;
-        Ok(Step::Data(n))
+        current.given(&out[before..]);
+        Ok(Some(Step::Data(n)))
     }
 
-    /// Opens what comes next.
-    fn begin(&mut self) -> Result<Step, Error> {
+    /// Opens what comes next; `None` when it is open.
+    fn begin(&mut self) -> Result<Option<Step>, Error> {
         let file = match self.queued.take() {
-            Some(file) => Ok(Some(file)),
-            None => Sibling::at(&self.path),
-        };
-        match file {
-            Ok(None) => Ok(Step::Waiting("not there yet".into())),
-            Err(e) => Ok(Step::Waiting(e.to_string())),
-            Ok(Some(file)) => match self.open(&file, self.next, 0) {
-                Ok(()) => {
-                    if std::mem::take(&mut self.start) == Start::End {
-                        self.skip_to_end()?;
-                    }
-                    Ok(Step::Data(0))
+            Some(file) => file,
+            None => match Sibling::at(&self.path) {
+                Ok(Some(file)) => file,
+                other => {
+                    // What will be created from now on is new from its first byte.
+                    self.start = Start::Beginning;
+                    let why = other.err().map_or_else(|| "not there yet".into(), |e| e.to_string());
+                    return Ok(Some(Step::Waiting(why)));
                 }
-                // Rotated once more since it was found: look again.
-                Err(Error::Io { source, .. }) => {
-                    if source.kind() != io::ErrorKind::NotFound {
-                        return Ok(Step::Waiting(source.to_string()));
-                    }
-                    self.queued = by_id(&self.path, file.id).map_err(self.io())?;
-                    Ok(Step::Idle)
-                }
-                Err(e) => Err(e),
             },
+        };
+        match self.open(&file, self.next, 0) {
+            Ok(()) if std::mem::take(&mut self.start) == Start::End => {
+                self.skip_to_end().map(|()| None)
+            }
+            Ok(()) => Ok(None),
+            // A damaged packed file is passed over, and told of.
+            Err(Error::Read(e)) if file.gzip => {
+                self.queued = self.next_in_chain(file.id).map_err(self.io())?;
+                Ok(Some(Step::NextSegment { gap: Some(e.to_string()) }))
+            }
+            Err(Error::Io { source, .. }) => {
+                // Renamed since it was found: look for it again. Unreadable: wait until it is not.
+                self.queued = by_id(&self.path, file.id)
+                    .or_else(missing_folder)
+                    .map_err(self.io())?
+                    .filter(|f| f.path != self.path);
+                Ok(Some(Step::Waiting(source.to_string())))
+            }
+            Err(e) => Err(e),
         }
     }
 
     fn open(&mut self, file: &Sibling, number: u64, offset: u64) -> Result<(), Error> {
-        let mut head = Vec::new();
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
         let (reader, handle) = if file.gzip {
             let place = Place::File(file.path.clone());
             let mut source = ByteSource::open(&place)?;
@@ -300,6 +231,9 @@ impl Follower {
             let handle = File::open(&file.path).map_err(self.io())?;
             head.resize(offset.min(HEAD_BYTES as u64) as usize, 0);
             handle.read_exact_at(&mut head, 0).map_err(self.io())?;
+            tail.resize(offset.min(TAIL_BYTES as u64) as usize, 0);
+            let start = offset - tail.len() as u64;
+            handle.read_exact_at(&mut tail, start).map_err(self.io())?;
             (Reader::Plain, Some(handle))
         };
         head.truncate(HEAD_BYTES.min(usize::try_from(offset).unwrap_or(HEAD_BYTES)));
@@ -314,7 +248,7 @@ impl Follower {
             head: Mutex::new(head),
         });
         self.next = number + 1;
-        self.current = Some(Current { segment, reader, offset, quiet: 0 });
+        self.current = Some(Current { segment, reader, offset, tail, quiet: 0 });
         Ok(())
     }
 
@@ -332,49 +266,45 @@ impl Follower {
     }
 
     /// The file shrank or begins otherwise: its old content is in a copy, or lost.
-    fn truncated(&mut self) -> Result<Step, Error> {
-        let io = self.io();
-        let Some(current) = self.current.take() else { return Ok(Step::Idle) };
+    fn truncated(&mut self) -> Result<Option<Step>, Error> {
+        let Some(current) = self.current.take() else { return Ok(None) };
         let (head, own) = (Mark::of(&current.segment.head()), current.segment.id);
-        let mut copy = None;
-        if head.len > 0 {
-            for file in rotated(&self.path).map_err(io)?.into_iter().rev() {
-                if file.id != own && file.holds(head, Mark::default(), current.offset) {
-                    copy = Some(file);
-                    break;
-                }
-            }
+        let tail = Mark::of(&current.tail);
+        let siblings = rotated(&self.path).map_err(self.io())?;
+        let mut copies = siblings.into_iter().rev().filter(|f| f.id != own);
+        let copy = copies.find(|f| head.len > 0 && f.holds(head, tail, current.offset));
+        if let Some(file) = copy {
+            self.open(&file, current.segment.number, current.offset)?;
+            return Ok(None);
         }
-        match copy {
-            Some(file) => {
-                self.open(&file, current.segment.number, current.offset)?;
-                Ok(Step::Data(0))
-            }
-            None => Ok(Step::NextSegment { gap: true }),
-        }
+        self.queued = self.next_in_chain(own).map_err(self.io())?;
+        let gap = Some("the file was truncated, and no copy of it is there".into());
+        Ok(Some(Step::NextSegment { gap }))
     }
 
     /// Nothing more in this file for now: stay, or go on to a newer one.
     fn at_end(&mut self) -> Result<Step, Error> {
-        let io = self.io();
         let Some(current) = &mut self.current else { return Ok(Step::Idle) };
-        let own = current.segment.id;
-        if let Ok(Some(file)) = Sibling::at(&self.path)
-            && file.id == own
-        {
+        if matches!(Sibling::at(&self.path), Ok(Some(file)) if file.id == current.segment.id) {
             current.quiet = 0;
             return Ok(Step::Idle);
         }
+        // Only a newer file says that this one is over: counted from when there is one.
+        let at = current.segment.checkpoint(current.offset);
         let packed = matches!(current.reader, Reader::Packed(_));
-        current.quiet += 1;
-        if current.quiet < GRACE_POLLS && !packed {
+        let next = self.after(&at).or_else(missing_folder).map_err(self.io())?;
+        let Some(current) = &mut self.current else { return Ok(Step::Idle) };
+        current.quiet = if next.is_some() { current.quiet.saturating_add(1) } else { 0 };
+        if next.is_none() || !packed && current.quiet < GRACE_POLLS {
             return Ok(Step::Idle);
         }
-        let at = current.segment.checkpoint(current.offset);
-        let Some(next) = self.after(&at).map_err(io)? else { return Ok(Step::Idle) };
-        self.queued = Some(next);
-        self.current = None;
-        Ok(Step::NextSegment { gap: false })
+        (self.queued, self.current) = (next, None);
+        Ok(Step::NextSegment { gap: None })
+    }
+
+    /// The file after one that is in the chain; `None` after the last.
+    fn next_in_chain(&self, own: FileId) -> io::Result<Option<Sibling>> {
+        Ok(self.chain()?.into_iter().skip_while(|f| f.id != own).nth(1))
     }
 
     /// Every file of the log, oldest first.
@@ -406,33 +336,21 @@ impl Follower {
     }
 
     /// The file of a position: by its inode and content under any name, else by its content.
-    fn find(
-        &self,
-        own: FileId,
-        head: Mark,
-        tail: Mark,
-        offset: u64,
-    ) -> io::Result<Option<Sibling>> {
+    fn find(&self, at: &FollowCheckpoint) -> io::Result<Option<Sibling>> {
+        let own = (at.dev, at.inode);
+        let holds = |file: &Sibling| file.holds(at.head, at.tail, at.offset);
         let known = match Sibling::at(&self.path)? {
             Some(file) if file.id == own => Some(file),
             _ => by_id(&self.path, own).or_else(missing_folder)?,
         };
-        if let Some(file) = known
-            && file.holds(head, tail, offset)
-        {
-            return Ok(Some(file));
+        if known.as_ref().is_some_and(holds) {
+            return Ok(known);
         }
-        if head.len == 0 {
+        if at.head.len == 0 {
             return Ok(None);
         }
-        let chain = self.chain().or_else(missing_folder)?;
-        Ok(chain.into_iter().rev().find(|f| f.holds(head, tail, offset)))
+        Ok(self.chain().or_else(missing_folder)?.into_iter().rev().find(holds))
     }
-}
-
-/// A log whose folder is not there yet has no files.
-fn missing_folder<T: Default>(e: io::Error) -> io::Result<T> {
-    if e.kind() == io::ErrorKind::NotFound { Ok(T::default()) } else { Err(e) }
 }
 
 impl Current {
@@ -450,15 +368,27 @@ impl Current {
         out.truncate(before + *read.as_ref().unwrap_or(&0));
         let n = read?;
         // Looked at after reading, so that what was read is of the same file as the head.
-        let mut head = self.segment.head.lock().unwrap_or_else(PoisonError::into_inner);
-        if file.metadata()?.len() < self.offset || !begins_with(file, &head)? {
+        if file.metadata()?.len() < self.offset || !begins_with(file, &self.segment.head())? {
             out.truncate(before);
             return Ok(None);
         }
-        if self.offset == head.len() as u64 {
-            let room = HEAD_BYTES - head.len();
-            head.extend_from_slice(&out[before..before + n.min(room)]);
-        }
         Ok(Some(n))
     }
+
+    /// Remembers what was given out.
+    fn given(&mut self, bytes: &[u8]) {
+        let mut head = self.segment.head.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.offset == head.len() as u64 {
+            let room = HEAD_BYTES - head.len();
+            head.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+        drop(head);
+        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
+        self.tail.drain(..self.tail.len().saturating_sub(TAIL_BYTES));
+        self.offset += bytes.len() as u64;
+        self.quiet = 0;
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -72,6 +72,8 @@ pub struct ByteSource {
     packing: Packing,
     consumed: Arc<AtomicU64>,
     produced: u64,
+    /// Met while looking at the first bytes; told after they were given out.
+    broken: Option<io::Error>,
 }
 
 impl ByteSource {
@@ -105,25 +107,29 @@ impl ByteSource {
         let head = head(&mut reader).map_err(io(&name))?;
         let packing = sniff(&head).map_err(no(&name))?;
         let whole = Cursor::new(head).chain(reader);
+        let mut broken = None;
         let reader: Box<dyn Read + Send> = match packing {
             Packing::Plain => Box::new(whole),
             Packing::Gzip => {
                 let buffered = BufReader::with_capacity(PACKED_BYTES, whole);
                 let mut gzip = MultiGzDecoder::new(buffered);
-                // A stream that breaks this early breaks again below, with its position.
-                let mut inner = [0; SNIFF_BYTES];
-                let n = fill(&mut gzip, &mut inner).unwrap_or_else(|(n, _)| n);
-                unpacked(&inner[..n]).map_err(no(&name))?;
-                Box::new(Cursor::new(inner[..n].to_vec()).chain(gzip))
+                let mut inner = vec![0; SNIFF_BYTES];
+                let (n, error) = fill(&mut gzip, &mut inner);
+                broken = error;
+                inner.truncate(n);
+                unpacked(&inner).map_err(no(&name))?;
+                let inner = Cursor::new(inner);
+                // After an error the decoder would say that all is well and over.
+                if broken.is_some() { Box::new(inner) } else { Box::new(inner.chain(gzip)) }
             }
         };
-        Ok(Self { name, reader, packing, consumed, produced: 0 })
+        Ok(Self { name, reader, packing, consumed, produced: 0, broken })
     }
 
     /// Appends at most [`CHUNK_BYTES`] to `out`; 0 at the end. A pipe gives what it has.
     ///
     /// # Errors
-    /// Only after everything good before the error was given out.
+    /// Only after everything good before the error was given out; there is nothing after it.
     pub fn read_chunk(&mut self, out: &mut Vec<u8>) -> Result<usize, Error> {
         let before = out.len();
         out.resize(before + CHUNK_BYTES, 0);
@@ -135,15 +141,20 @@ impl ByteSource {
         };
         out.truncate(before + *read.as_ref().unwrap_or(&0));
         match read {
+            Ok(0) => self.broken.take().map_or(Ok(0), |e| Err(self.explain(e))),
             Ok(n) => {
                 self.produced += n as u64;
                 Ok(n)
             }
-            Err(source) => Err(self.explain(source)),
+            Err(source) => {
+                self.reader = Box::new(io::empty());
+                Err(self.explain(source))
+            }
         }
     }
 
-    /// Passes over the first bytes, as when going on after a restart. False if there are not so many.
+    /// Passes over the first bytes, as when going on after a restart. False if there are not so
+    /// many.
     pub fn skip(&mut self, bytes: u64) -> Result<bool, Error> {
         let mut rest = (&mut self.reader).take(bytes);
         let skipped = io::copy(&mut rest, &mut io::sink()).map_err(|e| self.explain(e))?;
@@ -201,18 +212,18 @@ fn head(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// Fills `buf` as far as there is anything; an error comes with what was read before it.
-fn fill(reader: &mut impl Read, buf: &mut [u8]) -> Result<usize, (usize, io::Error)> {
+/// Fills `buf` as far as there is anything: how far, and the error that ended it.
+fn fill(reader: &mut impl Read, buf: &mut [u8]) -> (usize, Option<io::Error>) {
     let mut n = 0;
     while n < buf.len() {
         match reader.read(&mut buf[n..]) {
             Ok(0) => break,
             Ok(more) => n += more,
             Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            Err(e) => return Err((n, e)),
+            Err(e) => return (n, Some(e)),
         }
     }
-    Ok(n)
+    (n, None)
 }
 
 #[cfg(test)]
@@ -270,11 +281,19 @@ mod tests {
             panic!("{error:?}")
         };
         assert_eq!((what, at, unpacked), ("cut off", cut as u64, out.len() as u64));
-        // Cut inside of the first member's header, and of its trailer.
-        assert!(matches!(drain(packed[..5].to_vec()), (out, Some(_)) if out.is_empty()));
-        let (out, error) = drain(packed[..packed.len() - 3].to_vec());
-        assert_eq!(out, text);
-        assert!(error.is_some());
+        // Cut inside of the trailer: all is good, and still it is told.
+        assert_eq!(drain(packed[..packed.len() - 3].to_vec()).0, text);
+    }
+
+    #[test]
+    fn a_gzip_may_be_cut_anywhere() {
+        let text = lines(100);
+        let packed = gzip(&text);
+        for cut in 3..packed.len() {
+            let (out, error) = drain(packed[..cut].to_vec());
+            assert!(text.starts_with(&out), "cut at {cut}");
+            assert!(error.is_some(), "cut at {cut}");
+        }
     }
 
     #[test]

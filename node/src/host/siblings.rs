@@ -77,9 +77,13 @@ impl Sibling {
         }
     }
 
-    /// Whether its content is what was read before: the same beginning, at least `offset` bytes, and
-    /// the same bytes before `offset`.
+    /// Whether its content is what was read before: the same beginning, at least `offset` bytes,
+    /// and the same bytes before `offset`.
     pub(crate) fn holds(&self, head: Mark, tail: Mark, offset: u64) -> bool {
+        if head.len as usize > HEAD_BYTES || u64::from(tail.len) > offset.min(TAIL_BYTES as u64) {
+            // No position of ours.
+            return false;
+        }
         if self.gzip {
             return self.packed_holds(head, offset);
         }
@@ -125,8 +129,8 @@ fn number(stamp: &str) -> Option<u32> {
     if stamp.len() <= 5 { stamp.parse().ok() } else { None }
 }
 
-/// The files that `log` was rotated into, oldest first, without `log` itself. Of one that lies there
-/// packed and unpacked (gzip is at work) only the unpacked one.
+/// The files that `log` was rotated into, oldest first, without `log` itself. Of one that lies
+/// there packed and unpacked (gzip is at work) only the unpacked one.
 pub(crate) fn rotated(log: &Path) -> io::Result<Vec<Sibling>> {
     let (Some(name), Some(folder)) = (log.file_name().and_then(OsStr::to_str), folder(log)) else {
         return Ok(Vec::new());
@@ -147,7 +151,7 @@ pub(crate) fn rotated(log: &Path) -> io::Result<Vec<Sibling>> {
         found.iter().filter(|(.., s)| !s.gzip).map(|(.., s)| s.path.clone()).collect();
     found.retain(|(.., s)| !s.gzip || !plain.contains(&s.path.with_extension("")));
     if found.iter().all(|(n, ..)| n.is_some()) {
-        found.sort_by(|a, b| b.0.cmp(&a.0));
+        found.sort_by_key(|(number, ..)| std::cmp::Reverse(*number));
     } else {
         found.sort_by(|a, b| (a.2.modified, &a.1).cmp(&(b.2.modified, &b.1)));
     }
@@ -164,6 +168,11 @@ pub(crate) fn by_id(log: &Path, wanted: FileId) -> io::Result<Option<Sibling>> {
         }
     }
     Ok(None)
+}
+
+/// A log whose folder is not there yet has no files.
+pub(crate) fn missing_folder<T: Default>(e: io::Error) -> io::Result<T> {
+    if e.kind() == io::ErrorKind::NotFound { Ok(T::default()) } else { Err(e) }
 }
 
 fn folder(log: &Path) -> Option<&Path> {
@@ -217,10 +226,17 @@ mod tests {
         for n in ["conn.log.1", "conn.log.10.gz", "conn.log.2", "conn.log.2.gz"] {
             fs::remove_file(dir.path().join(n)).unwrap();
         }
-        for (i, n) in ["conn.log-20250101", "conn.log-20250102", "conn.log-20250103"].iter().enumerate() {
+        for (i, n) in
+            ["conn.log-20250101", "conn.log-20250102", "conn.log-20250103"].iter().enumerate()
+        {
             write(n);
             let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_000 + i as u64);
-            File::options().append(true).open(dir.path().join(n)).unwrap().set_modified(time).unwrap();
+            File::options()
+                .append(true)
+                .open(dir.path().join(n))
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
         }
         assert_eq!(names(), ["conn.log-20250101", "conn.log-20250102", "conn.log-20250103"]);
     }

@@ -1,7 +1,7 @@
 //! From the paths that a person names to the inputs that can be read.
 //!
-//! Folders are walked in sorted order, so that the same tree gives the same run. What cannot be read
-//! is a problem to report, never the end of the run.
+//! Folders are walked in sorted order, so that the same tree gives the same run. What cannot be
+//! read is a problem to report, never the end of the run.
 
 use super::sniff::{Packing, SNIFF_BYTES, sniff};
 use std::collections::BTreeSet;
@@ -187,8 +187,8 @@ impl Walker {
             return;
         }
         let mut head = Vec::with_capacity(SNIFF_BYTES);
-        let read = File::open(path)
-            .and_then(|file| file.take(SNIFF_BYTES as u64).read_to_end(&mut head));
+        let read =
+            File::open(path).and_then(|file| file.take(SNIFF_BYTES as u64).read_to_end(&mut head));
         match read.map(|_| sniff(&head)) {
             Ok(Ok(packing)) => self.input(Input { place, size: Some(meta.len()), packing }),
             Ok(Err(why)) => self.problem(place, why),
@@ -238,6 +238,20 @@ mod tests {
         let path = dir.path().join(".log");
         fs::write(&path, "text\n").unwrap();
         assert_eq!(walk(&[path]).inputs.len(), 1);
+    }
+
+    #[test]
+    fn a_pipe_is_read_when_it_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pipe");
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        if !made.is_ok_and(|s| s.success()) {
+            println!("skipped: no mkfifo here");
+            return;
+        }
+        let w = walk(&[path]);
+        assert_eq!(w.inputs[0].size, None);
+        assert_eq!(walk(&[dir.path().to_owned()]).special, 1);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! `ledger`: (source, end offset) → what became of a batch; `ledger_heads`: source → its sums.
 //!
 //! Every event has a verdict, and this is the proof: ranges of a source, how many events they held,
-//! how many verdicts were threats, and the hash of all verdicts. Old entries are folded into one sum
-//! per source, so that the totals stay exact for ever while the file stays small.
+//! how many verdicts were threats, and the hash of all verdicts. Old entries are folded into one
+//! sum per source, so that the totals stay exact for ever while the file stays small.
 
 use crate::error::check;
 use crate::limits::{KEY_BYTES, LEDGER_FOLD, LEDGER_KEPT};

@@ -133,40 +133,35 @@ pub(crate) fn each(txn: &ReadTransaction, mut f: impl FnMut(Threat)) -> Result<(
     Ok(())
 }
 
-/// The part of one severity's index that the query wants.
-fn bounds(q: &Query, severity: u8) -> (Bound<(u8, i64, u128)>, Bound<(u8, i64, u128)>) {
-    let low = Bound::Included((severity, q.since.map_or(i64::MIN, Timestamp::micros), 0));
-    let whole = Bound::Included((severity, i64::MAX, u128::MAX));
-    let high = match q.after {
-        None => whole,
-        Some(after) => {
-            let (s, time, _) = after.raw();
-            match (severity.cmp(&s), q.order) {
-                (std::cmp::Ordering::Equal, _) => Bound::Excluded(after.raw()),
-                (std::cmp::Ordering::Less, Order::Severest) => whole,
-                (std::cmp::Ordering::Less, Order::Latest) => {
-                    Bound::Included((severity, time, u128::MAX))
-                }
-                (std::cmp::Ordering::Greater, Order::Severest) => Bound::Excluded((severity, 0, 0)),
-                (std::cmp::Ordering::Greater, Order::Latest) => {
-                    Bound::Excluded((severity, time, 0))
-                }
-            }
+type Key = (u8, i64, u128);
+
+/// The part of one severity's index that the query wants; `None` when there is none.
+fn part(q: &Query, severity: Severity) -> Option<(Bound<Key>, Bound<Key>)> {
+    let s = severity.id();
+    let low = (s, q.since.map_or(i64::MIN, Timestamp::micros), 0);
+    let whole = Bound::Included((s, i64::MAX, u128::MAX));
+    let high = match (q.after, q.order) {
+        (None, _) => whole,
+        (Some(after), _) if severity == after.severity => Bound::Excluded(after.raw()),
+        (Some(after), Order::Severest) if severity > after.severity => return None,
+        (Some(_), Order::Severest) => whole,
+        // Of equal time the gravest is first, so graver ones of that time have been listed.
+        (Some(after), Order::Latest) if severity > after.severity => {
+            Bound::Excluded((s, after.last_seen.micros(), 0))
         }
+        (Some(after), Order::Latest) => Bound::Included((s, after.last_seen.micros(), u128::MAX)),
     };
-    (low, high)
+    // redb refuses a range that ends before it starts.
+    let (Bound::Included(end) | Bound::Excluded(end)) = high else { return None };
+    (low <= end).then_some((Bound::Included(low), high))
 }
 
 pub(crate) fn list(txn: &ReadTransaction, q: &Query) -> Result<Vec<Threat>> {
     let (table, index) = (txn.open_table(TABLE)?, txn.open_table(INDEX)?);
     let mut ranges = Vec::new();
     for severity in Severity::ALL.into_iter().rev().filter(|&s| s >= q.severity) {
-        let above = q.after.is_some_and(|a| severity > a.severity);
-        let (low, high) = bounds(q, severity.id());
-        // A range that ends before it starts holds nothing (and redb would refuse it).
-        let none = matches!((low, high), (Bound::Included(l), Bound::Included(h) | Bound::Excluded(h)) if h < l);
-        if !none && !(above && q.order == Order::Severest) {
-            let keys = index.range((low, high))?.rev();
+        if let Some(bounds) = part(q, severity) {
+            let keys = index.range(bounds)?.rev();
             ranges.push(keys.map(|e| e.map(|(k, _)| k.value())).peekable());
         }
     }
@@ -195,7 +190,8 @@ pub(crate) fn list(txn: &ReadTransaction, q: &Query) -> Result<Vec<Threat>> {
     Ok(found)
 }
 
-/// Ids that begin with these hexadecimal digits, at most [`FIND_IDS`]; none for what is not hexadecimal.
+/// Ids that begin with these hexadecimal digits, at most [`FIND_IDS`]; none for what is not
+/// hexadecimal.
 pub(crate) fn find(txn: &ReadTransaction, prefix: &str) -> Result<Vec<ThreatId>> {
     let digits = prefix.len();
     let plain = prefix.bytes().all(|b| b.is_ascii_hexdigit());

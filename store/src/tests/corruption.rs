@@ -7,9 +7,9 @@ use crate::{Error, Query, Store, tables};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 /// Flips a bit in the middle of every record of a table, behind the store's back.
-fn damage<K: redb::Key + 'static>(disk: &SimDisk, table: TableDefinition<K, &'static [u8]>)
+fn damage<K>(disk: &SimDisk, table: TableDefinition<K, &'static [u8]>)
 where
-    for<'a> K: redb::Value<SelfType<'a> = K>,
+    for<'a> K: redb::Key + redb::Value<SelfType<'a> = K> + 'static,
 {
     let db = Database::builder().create_with_backend(disk.backend()).unwrap();
     let records: Vec<(K, Vec<u8>)> = {
