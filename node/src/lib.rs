@@ -1,1 +1,3 @@
 //! One process: assembly, sources, reports, host adapters.
+
+pub mod host;

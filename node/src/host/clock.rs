@@ -1,0 +1,52 @@
+//! What time it is, for those who may ask.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use threat::Timestamp;
+
+/// A source of time. Production has [`SystemClock`]; tests and simulations bring their own.
+pub trait Clock: Send + Sync {
+    /// Time since some fixed point, which never goes back: for timeouts, latencies and ages.
+    fn now(&self) -> Duration;
+
+    /// The time of day, which may jump: for people and for files.
+    fn wall(&self) -> Timestamp;
+}
+
+/// The host's clocks.
+#[derive(Clone, Copy, Debug)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl SystemClock {
+    /// A clock whose monotonic time starts now.
+    pub fn start() -> Self {
+        Self { start: Instant::now() }
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn wall(&self) -> Timestamp {
+        // A clock before 1970 is a broken one; the epoch is as good as any other time then.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_goes_on_and_is_of_this_age() {
+        let clock = SystemClock::start();
+        let (a, b) = (clock.now(), clock.now());
+        assert!(a <= b && b < Duration::from_secs(60));
+        // After 2020, before 2200.
+        assert!((1_577_836_800..7_258_118_400).contains(&clock.wall().secs()));
+    }
+}

@@ -1,0 +1,21 @@
+//! The host: the only place of this crate that touches the clock, files and the environment.
+//!
+//! Everything here is a plain blocking adapter without decisions about events: which bytes there
+//! are ([`walk`]), reading them ([`read`], [`follow`]), where state lies ([`paths`]), what time it
+//! is ([`clock`]). Threads, actors and formats are elsewhere.
+
+pub mod clock;
+pub mod follow;
+pub mod paths;
+pub mod read;
+pub mod segment;
+mod siblings;
+mod sniff;
+pub mod walk;
+
+pub use clock::{Clock, SystemClock};
+pub use follow::{Follower, Start, Step};
+pub use read::ByteSource;
+pub use segment::{FollowCheckpoint, Segment};
+pub use sniff::Packing;
+pub use walk::{Input, Place, Problem, Walk, walk};

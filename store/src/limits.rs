@@ -1,0 +1,33 @@
+//! The limits of the store, each with its why.
+
+/// Page cache. Threats and indexes of a busy day fit; redb's own default of 1 GiB would be more
+/// than the whole process may use.
+pub const CACHE_BYTES: usize = 64 << 20;
+
+/// Page cache on a backend that is not a file: simulations hold many stores at once.
+pub const CACHE_BYTES_SIMULATED: usize = 8 << 20;
+
+/// Ledger entries kept one by one per source; older ones are folded into a sum. At 256 events a
+/// batch these are the last million events of a source, about 1 MB of disk.
+pub const LEDGER_KEPT: u64 = 4_096;
+
+/// Entries folded at once, so that folding is rare and its cost is spread.
+pub const LEDGER_FOLD: u64 = 256;
+
+/// Bytes of one checkpoint: the state of a shard's hot entities stays under it.
+pub const CHECKPOINT_BYTES: usize = 256 << 20;
+
+/// Bytes of a checkpoint's, source's or segment's name.
+pub const KEY_BYTES: usize = 4_096;
+
+/// Bytes of one model bundle.
+pub const BLOB_BYTES: usize = 256 << 20;
+
+/// Bytes of a bundle's metadata text.
+pub const METADATA_BYTES: usize = 1 << 20;
+
+/// Threats that one query gives at most; go on from the last one's key.
+pub const LIST_THREATS: usize = 10_000;
+
+/// Ids that a search by prefix gives at most: enough to say that it is ambiguous, and among what.
+pub const FIND_IDS: usize = 16;

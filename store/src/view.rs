@@ -1,0 +1,99 @@
+//! Reading one consistent state, untouched by commits that come later.
+
+use crate::tables::{blobs, bundles, checkpoints, counts, examples, ledger, meta, threats};
+use crate::{Bundle, Count, Ledger, Query, Result};
+use redb::ReadTransaction;
+use threat::{Example, Threat, ThreatId};
+
+/// The state as of one commit. Every record read is checked; one that is not as written is
+/// [`Error::Corrupt`](crate::Error::Corrupt).
+pub struct View {
+    txn: ReadTransaction,
+}
+
+impl View {
+    pub(crate) const fn new(txn: ReadTransaction) -> Self {
+        Self { txn }
+    }
+
+    /// A checkpoint's bytes.
+    pub fn checkpoint(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        checkpoints::get(&self.txn, name)
+    }
+
+    /// The names of checkpoints that begin with `prefix`, sorted.
+    pub fn checkpoint_names(&self, prefix: &str) -> Result<Vec<String>> {
+        checkpoints::names(&self.txn, prefix)
+    }
+
+    /// A threat by its id.
+    pub fn threat(&self, id: ThreatId) -> Result<Option<Threat>> {
+        threats::get(&self.txn, id)
+    }
+
+    /// How many threats there are.
+    pub fn threat_count(&self) -> Result<u64> {
+        threats::len(&self.txn)
+    }
+
+    /// Threats by severity or time, at most [`LIST_THREATS`](crate::limits::LIST_THREATS) at once.
+    pub fn threats(&self, query: &Query) -> Result<Vec<Threat>> {
+        threats::list(&self.txn, query)
+    }
+
+    /// Hands out every threat, by id.
+    pub fn each_threat(&self, f: impl FnMut(Threat)) -> Result<()> {
+        threats::each(&self.txn, f)
+    }
+
+    /// The ids that begin with these hexadecimal digits (as [`ThreatId`] displays them), at most
+    /// [`FIND_IDS`](crate::limits::FIND_IDS).
+    pub fn find_threats(&self, prefix: &str) -> Result<Vec<ThreatId>> {
+        threats::find(&self.txn, prefix)
+    }
+
+    /// The examples of a threat, by number.
+    pub fn examples(&self, id: ThreatId) -> Result<Vec<Example>> {
+        examples::of(&self.txn, id)
+    }
+
+    /// The counts of a threat, by segment; their sum is what it was seen in all.
+    pub fn counts(&self, id: ThreatId) -> Result<Vec<Count>> {
+        counts::of(&self.txn, id)
+    }
+
+    /// What became of a source's events.
+    pub fn ledger(&self, source: &str) -> Result<Ledger> {
+        ledger::of(&self.txn, source)
+    }
+
+    /// The sources that the ledger knows, sorted.
+    pub fn ledger_sources(&self) -> Result<Vec<String>> {
+        ledger::sources(&self.txn)
+    }
+
+    /// A blob by its BLAKE3, which is checked again.
+    pub fn blob(&self, hash: [u8; 32]) -> Result<Option<Vec<u8>>> {
+        blobs::get(&self.txn, hash)
+    }
+
+    /// A bundle by its version.
+    pub fn bundle(&self, version: u64) -> Result<Option<Bundle>> {
+        bundles::get(&self.txn, version)
+    }
+
+    /// The bundle with the greatest version.
+    pub fn latest_bundle(&self) -> Result<Option<Bundle>> {
+        bundles::latest(&self.txn)
+    }
+
+    /// All bundles, oldest first.
+    pub fn bundles(&self) -> Result<Vec<Bundle>> {
+        bundles::all(&self.txn)
+    }
+
+    /// The schema of the file.
+    pub fn schema(&self) -> Result<u64> {
+        meta::need(&self.txn.open_table(meta::TABLE)?, meta::SCHEMA)
+    }
+}
