@@ -3,7 +3,8 @@
 //!
 //! The way of an event: [`features`] turn a batch into [`block::Block`]s, each detector of the
 //! [`detectors::CATALOGUE`] scores a block, [`rules`] match the event and its window, [`ensemble`]
-//! decides. [`engine`] calls these in a row; actors call the same pieces from different threads.
+//! decides, [`judgement`] folds what came out, in order. [`engine`] calls these in a row; actors
+//! call the same pieces from different threads.
 
 pub mod block;
 pub mod bundle;
@@ -12,4 +13,13 @@ pub mod counterfactual;
 pub mod detector;
 pub mod detectors;
 pub mod encoder;
+pub mod engine;
+pub mod ensemble;
+pub mod explain;
+pub mod features;
+pub mod folding;
+pub mod judgement;
+pub mod rules;
 pub mod schema;
+pub mod scorers;
+pub mod tally;
