@@ -7,6 +7,7 @@
 //! registry are process statics and are never used: a node's actors are found in its own
 //! [`observe::Directory`].
 
+pub mod detection;
 pub mod mailbox;
 pub mod observe;
 pub mod ports;

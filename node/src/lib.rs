@@ -1,3 +1,5 @@
 //! One process: assembly, sources, reports, host adapters.
 
+pub mod dealer;
 pub mod host;
+pub mod inputs;

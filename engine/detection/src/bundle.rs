@@ -157,6 +157,12 @@ impl ClassModels {
     pub fn model(&self, kind: DetectorKind) -> Option<(&Arc<dyn Model>, &Calibrator)> {
         self.models.iter().find(|m| m.0 == kind).map(|m| (&m.1, &m.2))
     }
+
+    /// Rows a day over the training window; `None` when it is too short to tell (under a minute).
+    pub fn events_per_day(&self) -> Option<f64> {
+        let seconds = self.window.1.since(self.window.0);
+        (seconds >= 60.0).then(|| self.rows as f64 * 86_400.0 / seconds)
+    }
 }
 
 /// All models, thresholds' calibrations and schemas under one version.

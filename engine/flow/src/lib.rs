@@ -9,5 +9,6 @@ pub mod admission;
 pub mod batching;
 pub mod breaker;
 pub mod credits;
+pub mod gather;
 pub mod supervision;
 pub mod tree;

@@ -1,0 +1,150 @@
+//! The model host: the bundle in use, and the one that is being made.
+//!
+//! A bundle is taken up at a batch boundary that is fixed when its training begins, so that for a
+//! source that can wait the same input gives the same verdicts however long training takes. A source
+//! that cannot wait takes the bundle up as soon as it is there.
+
+use crate::ports::{self, BoxFuture};
+use detection::block::Block;
+use detection::bundle::Bundle;
+use learning::Settings;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use threat::EventClass;
+use tokio::sync::watch;
+
+/// Keeps bundles by their hash, where `watchfire explain` finds them again.
+pub trait BundleKeeper: Send + Sync {
+    /// Durable when ready.
+    fn keep(&self, bundle: Arc<Bundle>) -> BoxFuture<'_, Result<(), ports::Error>>;
+}
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    current: Option<Arc<Bundle>>,
+    /// Batch from which a bundle in the making is to be used.
+    due: Option<u64>,
+    made: Option<Arc<Bundle>>,
+    failures: u64,
+}
+
+/// Shared by the dealer and whoever trains. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ModelHost {
+    state: Arc<watch::Sender<State>>,
+}
+
+impl ModelHost {
+    /// Starts with a bundle, or learning.
+    pub fn new(bundle: Option<Arc<Bundle>>) -> Self {
+        let state = State { current: bundle, ..State::default() };
+        Self { state: Arc::new(watch::Sender::new(state)) }
+    }
+
+    /// The bundle in use.
+    pub fn current(&self) -> Option<Arc<Bundle>> {
+        self.state.borrow().current.clone()
+    }
+
+    /// Trainings that made no bundle.
+    pub fn failures(&self) -> u64 {
+        self.state.borrow().failures
+    }
+
+    /// Announces that a bundle is being made and is to be used from batch `due` on.
+    pub fn announce(&self, due: u64) {
+        self.state.send_modify(|s| s.due = Some(due));
+    }
+
+    /// The training that was announced has ended.
+    pub fn finish(&self, bundle: Option<Arc<Bundle>>) {
+        self.state.send_modify(|s| {
+            s.failures += u64::from(bundle.is_none());
+            if bundle.is_none() {
+                s.due = None;
+            }
+            s.made = bundle;
+        });
+    }
+
+    /// The bundle for batch `sequence`. A patient source waits for one that is due; the others go on
+    /// with what there is.
+    pub async fn bundle_for(&self, sequence: u64, patient: bool) -> Option<Arc<Bundle>> {
+        if patient {
+            let mut changes = self.state.subscribe();
+            let ready = |s: &State| s.due.is_none_or(|due| sequence < due) || s.made.is_some();
+            // The sender lives in `self`, so the wait ends with a state that is ready.
+            let _ended = changes.wait_for(ready).await.is_err();
+        }
+        self.state.send_if_modified(|s| {
+            let take = s.made.is_some() && s.due.is_none_or(|due| !patient || sequence >= due);
+            if take {
+                s.current = s.made.take();
+                s.due = None;
+            }
+            take
+        });
+        self.current()
+    }
+}
+
+/// Trains on a thread of its own and hands the result to the host.
+pub fn train(
+    host: ModelHost,
+    keeper: Arc<dyn BundleKeeper>,
+    blocks: BTreeMap<EventClass, Block>,
+    settings: Settings,
+) {
+    tokio::spawn(async move {
+        let made = tokio::task::spawn_blocking(move || {
+            let bundle = learning::train(&blocks, &settings)?;
+            // What is used is what a later `explain` will load: the decoded, self-tested bytes.
+            let bytes = bundle.encode().map_err(learning::Error::from)?;
+            Ok::<_, learning::Error>(Bundle::decode(&bytes).map_err(learning::Error::from)?)
+        })
+        .await;
+        let bundle = match made {
+            Ok(Ok(bundle)) => Some(Arc::new(bundle)),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "no bundle was made");
+                None
+            }
+            Err(error) => {
+                tracing::error!(%error, "training panicked");
+                None
+            }
+        };
+        let kept = match &bundle {
+            Some(bundle) => keeper.keep(Arc::clone(bundle)).await,
+            None => Ok(()),
+        };
+        if let Err(error) = kept {
+            tracing::error!(%error, "the bundle could not be kept and is not used");
+            host.finish(None);
+            return;
+        }
+        host.finish(bundle);
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_patient_source_waits_for_what_is_due_and_no_earlier() {
+        let host = ModelHost::new(None);
+        host.announce(10);
+        assert!(host.bundle_for(9, true).await.is_none());
+        let waiting = tokio::spawn({
+            let host = host.clone();
+            async move { host.bundle_for(10, true).await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!waiting.is_finished());
+        assert!(host.bundle_for(11, false).await.is_none(), "an impatient one goes on");
+        host.finish(None);
+        assert!(waiting.await.unwrap().is_none());
+        assert_eq!(host.failures(), 1);
+    }
+}

@@ -1,0 +1,293 @@
+//! The threats actor of a node: every verdict passes here, in the order of the batches.
+
+use super::messages::Decided;
+use super::models::{BundleKeeper, ModelHost, train};
+use super::recorder::{Accounted, Record, Recorder};
+use crate::mailbox::{Envelope, Slip};
+use crate::observe::Observed;
+use crate::ports::Clock;
+use detection::judgement::{Judged, Judgement, Settled};
+use detection::rules::RuleSet;
+use detection::tally::Tally;
+use learning::{Plan, Sample, Settings};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use serde::Serialize;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+use threat::limits::SHARD_CREDITS;
+use threat::{Text, Threat, ThreatId, Timestamp};
+use tokio::sync::oneshot;
+
+/// Batches between the start of a training and the use of its bundle: more than can be on their way
+/// at once, so that the boundary is always still ahead.
+pub const ADOPTION_BATCHES: u64 = 16 * SHARD_CREDITS as u64;
+
+/// Verdict latencies kept to tell percentiles from: the latest minute at 100 batches a second.
+const LATENCIES: usize = 6_000;
+
+/// Where all sources stand after a batch, by name; rides with the batch that completes it.
+pub type Barrier = Arc<BTreeMap<String, Vec<u8>>>;
+
+/// To the threats actor.
+#[derive(Debug)]
+pub enum ThreatsMessage {
+    /// A decided part of a batch.
+    Decided(Box<Decided>),
+    /// After the batch of this number all sources stand so: record it.
+    Barrier(u64, Barrier),
+    /// No batch from this number on will come: record, and tell all.
+    Finish(u64, oneshot::Sender<Final>),
+}
+
+/// What a run found.
+#[derive(Debug)]
+pub struct Final {
+    /// The counts.
+    pub tally: Tally,
+    /// All threats that are open.
+    pub threats: Vec<Threat>,
+    /// Rows that models could learn from so far, of the class with most.
+    pub learnt_rows: u64,
+    /// Verdicts that found no room as threats.
+    pub turned_away: u64,
+    /// Milliseconds from read to verdict: 50th, 95th and 99th percentile of batches.
+    pub latency: [f64; 3],
+}
+
+/// What an operator sees of it.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct View {
+    /// Events judged.
+    pub events: u64,
+    /// Those that are threats.
+    pub threats: u64,
+    /// Threats held open.
+    pub open: usize,
+    /// Batches judged.
+    pub batches: u64,
+    /// Records written.
+    pub records: u64,
+}
+
+/// The actor.
+#[derive(Clone)]
+pub struct Threats {
+    /// The rules, for correlations.
+    pub rules: Arc<RuleSet>,
+    /// How many false verdicts the user accepts.
+    pub budget: detection::calibration::Budget,
+    /// Names of the sources, by id.
+    pub sources: Vec<Text>,
+    /// Threats found before, to go on with.
+    pub known: Vec<Threat>,
+    /// Gives threats up when their hour is over: for runs without an end.
+    pub closes: bool,
+    /// Where bundles are; `None` when nothing is to be learnt.
+    pub learns: Option<(ModelHost, Arc<dyn BundleKeeper>, u64)>,
+    /// Makes records durable.
+    pub recorder: Arc<dyn Recorder>,
+    /// For latencies.
+    pub clock: Arc<dyn Clock>,
+    /// Where it publishes.
+    pub observed: Observed<View>,
+}
+
+/// Its state.
+pub struct State {
+    judgement: Judgement,
+    sample: Sample,
+    plan: Plan,
+    barriers: BTreeMap<u64, Barrier>,
+    record: Record,
+    examples: BTreeMap<ThreatId, u32>,
+    slips: VecDeque<(u64, Slip)>,
+    latencies: VecDeque<Duration>,
+    read_at: BTreeMap<u64, Duration>,
+    next: u64,
+    newest: Option<Timestamp>,
+    finish: Option<(u64, oneshot::Sender<Final>)>,
+    view: View,
+}
+
+impl Threats {
+    async fn decided(&self, state: &mut State, decided: Decided) -> Result<(), ActorProcessingErr> {
+        let Decided { features, verdicts, correlations, parts, read_at, slip } = decided;
+        let batch = Arc::clone(&features.batch);
+        let judged = verdicts
+            .into_iter()
+            .zip(correlations)
+            .enumerate()
+            .map(|(place, (verdict, correlation))| Judged {
+                features: Arc::clone(&features),
+                place: place as u32,
+                verdict,
+                correlation,
+            })
+            .collect();
+        // The credit goes back when the batch is settled, so that parts waiting for a slower shard
+        // stay bounded too.
+        state.slips.push_back((batch.sequence, slip));
+        state.read_at.insert(batch.sequence, read_at);
+        let mut settled = Vec::new();
+        state.judgement.push(&batch, parts, judged, &mut settled);
+        for batch in settled {
+            self.settled(state, batch).await?;
+        }
+        let next = state.next;
+        state.slips.retain(|(sequence, _)| *sequence >= next);
+        Ok(())
+    }
+
+    async fn settled(&self, state: &mut State, settled: Settled) -> Result<(), ActorProcessingErr> {
+        let sequence = settled.batch.sequence;
+        state.next = sequence + 1;
+        if let Some(read_at) = state.read_at.remove(&sequence) {
+            state.latencies.push_back(self.clock.now().saturating_sub(read_at));
+            if state.latencies.len() > LATENCIES {
+                state.latencies.pop_front();
+            }
+        }
+        let events = settled.batch.events.len() as u64;
+        let view = &mut state.view;
+        view.events += events;
+        view.threats += u64::from(settled.threats);
+        view.batches += 1;
+        state.newest = state.newest.max(settled.batch.latest());
+        state.record.accounted.push(Accounted {
+            source: settled.batch.source,
+            end_offset: settled.batch.end_offset,
+            events,
+            threats: u64::from(settled.threats),
+            verdicts: settled.verdicts,
+        });
+        state.record.new.extend(settled.new);
+        for (id, example) in settled.examples {
+            let number = state.examples.entry(id).or_default();
+            state.record.examples.push((id, *number, example));
+            *number += 1;
+        }
+        self.learn(state, sequence, settled.lessons);
+        if let Some(barrier) = state.barriers.remove(&sequence) {
+            self.record(state, &barrier, false).await?;
+        }
+        state.view.open = state.judgement.folder.open_count();
+        self.observed.publish(state.view);
+        Ok(())
+    }
+
+    fn learn(
+        &self,
+        state: &mut State,
+        sequence: u64,
+        lessons: Vec<(Arc<detection::features::FeatureBatch>, Vec<bool>)>,
+    ) {
+        let Some((host, keeper, seed)) = &self.learns else { return };
+        for (features, teaches) in lessons {
+            state.sample.add(&features, |place| teaches[place]);
+        }
+        if state.plan.due(&state.sample) {
+            host.announce(sequence + ADOPTION_BATCHES);
+            let version = host.current().map_or(1, |b| b.version + 1);
+            let origin = format!("what was watched up to batch {sequence}");
+            let settings = Settings { seed: *seed, version, origin };
+            train(host.clone(), Arc::clone(keeper), state.sample.blocks(), settings);
+        }
+    }
+
+    async fn record(
+        &self,
+        state: &mut State,
+        barrier: &BTreeMap<String, Vec<u8>>,
+        last: bool,
+    ) -> Result<(), ActorProcessingErr> {
+        let mut record = std::mem::take(&mut state.record);
+        record.checkpoints.clone_from(barrier);
+        record.threats = state.judgement.folder.take_changed();
+        record.last = last;
+        if self.closes
+            && let Some(newest) = state.newest
+        {
+            record.closed = state.judgement.folder.close(newest);
+            state.judgement.forget(record.closed.iter().map(|t| t.id));
+            for closed in &record.closed {
+                state.examples.remove(&closed.id);
+            }
+        }
+        state.view.records += 1;
+        // What is not durable is not acknowledged; storage that fails ends the node.
+        Ok(self.recorder.record(record).await.map_err(|e| e.to_string())?)
+    }
+
+    async fn finish(&self, state: &mut State) -> Result<(), ActorProcessingErr> {
+        let over = state.finish.as_ref().is_some_and(|(end, _)| state.next >= *end);
+        if !over {
+            return Ok(());
+        }
+        let barrier = state.barriers.pop_last().map(|(_, b)| b).unwrap_or_default();
+        self.record(state, &barrier, true).await?;
+        let Some((_, reply)) = state.finish.take() else { return Ok(()) };
+        let mut sorted: Vec<Duration> = state.latencies.iter().copied().collect();
+        sorted.sort_unstable();
+        let percentile = |p: f64| {
+            let at = ((sorted.len() as f64 * p) as usize).min(sorted.len().saturating_sub(1));
+            sorted.get(at).map_or(0.0, |d| d.as_secs_f64() * 1_000.0)
+        };
+        let told = Final {
+            tally: std::mem::take(&mut state.judgement.tally),
+            threats: state.judgement.folder.open().cloned().collect(),
+            learnt_rows: state.sample.seen().values().copied().max().unwrap_or(0),
+            turned_away: state.judgement.folder.turned_away(),
+            latency: [percentile(0.5), percentile(0.95), percentile(0.99)],
+        };
+        // Whoever asked may have gone; the record is written all the same.
+        let _gone = reply.send(told).is_err();
+        Ok(())
+    }
+}
+
+impl Actor for Threats {
+    type Msg = Envelope<ThreatsMessage>;
+    type State = State;
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<Self::Msg>, (): ()) -> Result<State, ActorProcessingErr> {
+        let mut judgement = Judgement::new(&self.rules, self.budget, 0, self.sources.clone());
+        judgement.restore(self.known.clone());
+        Ok(State {
+            judgement,
+            sample: Sample::default(),
+            plan: Plan::default(),
+            barriers: BTreeMap::new(),
+            record: Record::default(),
+            examples: BTreeMap::new(),
+            slips: VecDeque::new(),
+            latencies: VecDeque::new(),
+            read_at: BTreeMap::new(),
+            next: 0,
+            newest: None,
+            finish: None,
+            view: View::default(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Self::Msg>,
+        envelope: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        let (message, _slip) = envelope.open();
+        match message {
+            ThreatsMessage::Decided(decided) => self.decided(state, *decided).await?,
+            ThreatsMessage::Barrier(sequence, barrier) if sequence < state.next => {
+                self.record(state, &barrier, false).await?;
+            }
+            ThreatsMessage::Barrier(sequence, barrier) => {
+                state.barriers.insert(sequence, barrier);
+            }
+            ThreatsMessage::Finish(end, reply) => state.finish = Some((end, reply)),
+        }
+        self.finish(state).await
+    }
+}

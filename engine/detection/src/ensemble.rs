@@ -1,0 +1,309 @@
+//! The ensemble vote: two of the three detectors named for an event's class agree, or the rules decide.
+//!
+//! Each voter's score becomes a calibrated tail. The second-highest tail is the ensemble's: it
+//! reaches the threshold exactly when two voters do, so score and vote never disagree. With one
+//! voter missing or abstaining both others must agree; with fewer, the rules decide alone and the
+//! verdict says so. This is a vote of models, not consensus.
+
+use crate::block::Block;
+use crate::bundle::{Bundle, ClassModels};
+use crate::calibration::Budget;
+use crate::detector::RowScore;
+use crate::features::FeatureBatch;
+use crate::scorers::BatchScores;
+use std::collections::BTreeMap;
+use threat::entropy::mix64;
+use threat::verdict::{Absence, Abstention};
+use threat::{Ballot, DetectorKind, EventClass, RuleHit, Severity, Verdict, VerdictSource, Vote};
+
+/// After so many events of one kind from one source a further one is no news: its tail is capped at
+/// [`REPEAT_TAIL`], which turns a flood into one threat (see the study of detectors).
+pub const REPEAT_LIMIT: u32 = 20;
+
+/// The cap: just under one in a hundred.
+pub const REPEAT_TAIL: f32 = 2.05;
+
+/// A rule of this level or above makes a threat without the voters.
+pub const RULE_THREAT: Severity = Severity::Medium;
+
+/// The three voters of a class of events.
+pub const fn voters(class: EventClass) -> [DetectorKind; 3] {
+    use DetectorKind::{Bayes, Forest, Neighbours, Sequence};
+    match class {
+        EventClass::Flow
+        | EventClass::Dns
+        | EventClass::Http
+        | EventClass::Tls
+        | EventClass::Authentication => [Forest, Sequence, Bayes],
+        EventClass::Finding | EventClass::File | EventClass::Anomaly | EventClass::Generic => {
+            [Forest, Bayes, Neighbours]
+        }
+    }
+}
+
+/// What each detector answered to one feature batch.
+pub type Answers = BTreeMap<DetectorKind, Result<BatchScores, Absence>>;
+
+/// The decision maker of one shard.
+pub struct Ensemble {
+    budget: Budget,
+    bundle: u64,
+    /// By class: the ensemble's threshold as a raw second-highest tail, and as a calibrated one.
+    thresholds: BTreeMap<EventClass, (f32, f32)>,
+}
+
+impl Ensemble {
+    /// Decides within `budget`.
+    pub const fn new(budget: Budget) -> Self {
+        Self { budget, bundle: 0, thresholds: BTreeMap::new() }
+    }
+
+    fn adopt(&mut self, bundle: &Bundle) {
+        if self.bundle == bundle.id() {
+            return;
+        }
+        self.bundle = bundle.id();
+        self.thresholds = bundle
+            .classes
+            .iter()
+            .map(|(&class, models)| (class, thresholds(models, &self.budget)))
+            .collect();
+    }
+
+    /// One verdict for each row of the batch, in order. `hits` holds the rules that matched each row.
+    pub fn decide(
+        &mut self,
+        features: &FeatureBatch,
+        answers: &Answers,
+        mut hits: Vec<Vec<RuleHit>>,
+    ) -> Vec<Verdict> {
+        hits.resize(features.rows.len(), Vec::new());
+        if let Some(bundle) = &features.bundle {
+            self.adopt(bundle);
+        }
+        let mut verdicts: Vec<Option<Verdict>> = vec![None; features.rows.len()];
+        for (index, (class, block, places)) in features.blocks.iter().enumerate() {
+            let models = features.bundle.as_ref().and_then(|b| b.classes.get(class));
+            let limits = self.thresholds.get(class).copied();
+            for (row, &place) in places.iter().enumerate() {
+                let at = place as usize;
+                let repeats = features.repeats[at];
+                let votes = voters(*class).map(|detector| Vote {
+                    detector,
+                    ballot: match (&features.bundle, models, limits) {
+                        (None, ..) => Ballot::Missing(Absence::Learning),
+                        (_, Some(models), Some((raw, _))) => {
+                            ballot(detector, models, answers, (index, row), repeats, raw)
+                        }
+                        _ => Ballot::Abstained(Abstention::NoModel),
+                    },
+                });
+                verdicts[at] = Some(verdict(
+                    features.rows[at],
+                    votes,
+                    std::mem::take(&mut hits[at]),
+                    models.zip(limits),
+                    self.bundle_of(features),
+                    inputs_hash(block, row),
+                ));
+            }
+        }
+        // Every row is in exactly one block, so none is without a verdict.
+        verdicts.into_iter().flatten().collect()
+    }
+
+    fn bundle_of(&self, features: &FeatureBatch) -> u64 {
+        features.bundle.as_ref().map_or(0, |b| b.id())
+    }
+}
+
+/// The thresholds of a class under a budget: (raw second-highest tail, calibrated tail).
+pub fn thresholds(models: &ClassModels, budget: &Budget) -> (f32, f32) {
+    let tail = budget.threshold_tail(models.events_per_day());
+    (models.ensemble.score_at(tail), tail)
+}
+
+fn ballot(
+    detector: DetectorKind,
+    models: &ClassModels,
+    answers: &Answers,
+    (block, row): (usize, usize),
+    repeats: u32,
+    threshold: f32,
+) -> Ballot {
+    let scores = match answers.get(&detector) {
+        None => return Ballot::Missing(Absence::Down),
+        Some(Err(why)) => return Ballot::Missing(*why),
+        Some(Ok(scores)) => scores,
+    };
+    let Some((_, calibrator)) = models.model(detector) else {
+        return Ballot::Abstained(Abstention::NoModel);
+    };
+    match scores.get(block).and_then(Option::as_ref).and_then(|s| s.get(row)) {
+        None => Ballot::Missing(Absence::Failed),
+        Some(RowScore::Abstain) => Ballot::Abstained(Abstention::NothingToSay),
+        Some(RowScore::Score(score)) if !score.is_finite() => Ballot::Missing(Absence::NotANumber),
+        Some(&RowScore::Score(score)) => {
+            let full = calibrator.tail(score);
+            let tail = if repeats >= REPEAT_LIMIT { full.min(REPEAT_TAIL) } else { full };
+            Ballot::Voted { score, tail, threat: tail >= threshold }
+        }
+    }
+}
+
+fn verdict(
+    event: u32,
+    votes: [Vote; 3],
+    rules: Vec<RuleHit>,
+    limits: Option<(&ClassModels, (f32, f32))>,
+    bundle: u64,
+    inputs: u64,
+) -> Verdict {
+    let mut verdict = Verdict {
+        event,
+        threat: false,
+        score: 0.0,
+        severity: Severity::Informational,
+        source: VerdictSource::Rules,
+        votes,
+        rules,
+        bundle,
+        inputs,
+    };
+    let mut threshold = f32::INFINITY;
+    if let (Some(second), Some((models, (raw, calibrated)))) = (second_highest(&votes), limits) {
+        verdict.source = VerdictSource::Ml;
+        verdict.score = models.ensemble.tail(second);
+        verdict.threat = second >= raw;
+        threshold = calibrated;
+    }
+    settle(&mut verdict, threshold);
+    verdict
+}
+
+/// The second-highest tail of the voters that voted; `None` when fewer than two did.
+pub fn second_highest(votes: &[Vote; 3]) -> Option<f32> {
+    let mut tails: Vec<f32> = Vec::with_capacity(3);
+    for vote in votes {
+        if let Ballot::Voted { tail, .. } = vote.ballot {
+            tails.push(tail);
+        }
+    }
+    tails.sort_by(|a, b| b.total_cmp(a));
+    tails.get(1).copied()
+}
+
+/// Sets severity, and lets rules of [`RULE_THREAT`] and above make a threat. Called again when a
+/// correlation adds a hit.
+pub fn settle(verdict: &mut Verdict, threshold: f32) {
+    let by_voters = verdict.source == VerdictSource::Ml && verdict.threat;
+    let ml = match verdict.score - threshold {
+        _ if !by_voters => Severity::Informational,
+        over if over < 1.0 => Severity::Low,
+        over if over < 3.0 => Severity::Medium,
+        _ => Severity::High,
+    };
+    let rules = verdict.rules.iter().map(|h| h.severity).max().unwrap_or_default();
+    verdict.threat |= rules >= RULE_THREAT;
+    verdict.severity = verdict.severity.max(match (ml, rules) {
+        // Voters and a rule that agree are worth a level more than either.
+        (m, r) if m > Severity::Informational && r >= RULE_THREAT => raise(m.max(r)),
+        (m, r) => m.max(r),
+    });
+}
+
+fn raise(severity: Severity) -> Severity {
+    Severity::ALL[(severity.id() as usize).min(Severity::ALL.len() - 1)]
+}
+
+/// Hash of everything the voters saw of a row.
+pub fn inputs_hash(block: &Block, row: usize) -> u64 {
+    let mut h = mix64(u64::from(block.token[row]));
+    for v in block.raw.row(row) {
+        h = mix64(h ^ u64::from(v.to_bits()));
+    }
+    for c in block.categories.row(row) {
+        h = mix64(h ^ c);
+    }
+    for t in block.history[row].as_slice().chunks(4) {
+        h = mix64(h ^ t.iter().fold(1u64, |a, &t| a << 16 | u64::from(t)));
+    }
+    h
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn votes(tails: [Option<f32>; 3]) -> [Vote; 3] {
+        let kinds = voters(EventClass::Flow);
+        std::array::from_fn(|i| Vote {
+            detector: kinds[i],
+            ballot: tails[i].map_or(Ballot::Missing(Absence::Down), |tail| Ballot::Voted {
+                score: tail,
+                tail,
+                threat: tail >= 3.0,
+            }),
+        })
+    }
+
+    #[test]
+    fn the_table_of_votes() {
+        // Two of three; two of two; never one; the score agrees with the vote in every case.
+        let cases = [
+            ([Some(5.0), Some(4.0), Some(0.1)], Some(true)),
+            ([Some(5.0), Some(2.9), Some(0.1)], Some(false)),
+            ([Some(5.0), Some(5.0), Some(5.0)], Some(true)),
+            ([Some(5.0), None, Some(3.0)], Some(true)),
+            ([Some(5.0), None, Some(2.0)], Some(false)),
+            ([None, None, Some(9.0)], None),
+            ([None, None, None], None),
+        ];
+        for (tails, expected) in cases {
+            let votes = votes(tails);
+            let yes = votes
+                .iter()
+                .filter(|v| matches!(v.ballot, Ballot::Voted { threat: true, .. }))
+                .count();
+            let decided = second_highest(&votes).map(|s| s >= 3.0);
+            assert_eq!(decided, expected, "{tails:?}");
+            if let Some(threat) = decided {
+                assert_eq!(threat, yes >= 2, "{tails:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rule_of_medium_level_is_enough_and_agreement_raises() {
+        let hit = |severity| RuleHit {
+            id: "r".into(),
+            title: "r".into(),
+            severity,
+            technique: None,
+            fields: Vec::new(),
+            correlation: false,
+        };
+        let settled = |rules: Vec<RuleHit>, source, threat, score| {
+            let mut v = Verdict {
+                event: 0,
+                threat,
+                score,
+                severity: Severity::Informational,
+                source,
+                votes: votes([None; 3]),
+                rules,
+                bundle: 0,
+                inputs: 0,
+            };
+            settle(&mut v, 5.0);
+            (v.threat, v.severity)
+        };
+        use Severity::{Critical, High, Informational, Low, Medium};
+        assert_eq!(settled(vec![hit(Low)], VerdictSource::Rules, false, 0.0), (false, Low));
+        assert_eq!(settled(vec![hit(Medium)], VerdictSource::Rules, false, 0.0), (true, Medium));
+        assert_eq!(settled(vec![], VerdictSource::Ml, false, 2.0), (false, Informational));
+        assert_eq!(settled(vec![], VerdictSource::Ml, true, 5.5), (true, Low));
+        assert_eq!(settled(vec![], VerdictSource::Ml, true, 9.0), (true, High));
+        assert_eq!(settled(vec![hit(High)], VerdictSource::Ml, true, 5.5), (true, Critical));
+    }
+}

@@ -1,0 +1,159 @@
+//! What is remembered of a source: the entity that starts flows, asks names and logs on.
+//!
+//! Hot sources have full windows; one that had to make room keeps its compact part, so that its
+//! baselines, age and token history outlive a flood of strangers.
+
+use super::sketch::{Distinct, Halves};
+use crate::block::History;
+use threat::Timestamp;
+
+/// One hour, in seconds.
+pub const HOUR: f64 = 3_600.0;
+/// Ten minutes, in seconds.
+pub const TEN_MINUTES: f64 = 600.0;
+/// One minute, in seconds.
+pub const MINUTE: f64 = 60.0;
+
+/// Hours that a baseline remembers: a working week's days, so that one odd hour does not become usual.
+const BASELINE_HOURS: f32 = 40.0;
+
+/// Sums by the hour: this hour's, and the mean of the hours before.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hourly {
+    hour: i64,
+    sum: f32,
+    mean: f32,
+    hours: f32,
+}
+
+impl Hourly {
+    /// Adds to this hour. A later hour closes the one before into the baseline.
+    pub fn add(&mut self, hour: i64, amount: f32) {
+        if self.hours == 0.0 && self.sum == 0.0 {
+            self.hour = hour;
+        }
+        if hour > self.hour {
+            self.close();
+            self.hour = hour;
+            self.sum = 0.0;
+        }
+        self.sum += amount;
+    }
+
+    fn close(&mut self) {
+        self.hours = (self.hours + 1.0).min(BASELINE_HOURS);
+        self.mean += (self.sum - self.mean) / self.hours;
+    }
+
+    /// This hour so far.
+    pub const fn current(&self) -> f32 {
+        self.sum
+    }
+
+    /// The mean of the hours before; 0 when there was none.
+    pub const fn baseline(&self) -> f32 {
+        self.mean
+    }
+}
+
+/// What is kept of every entity: under the budget of 256 bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Compact {
+    /// First event.
+    pub first_seen: Timestamp,
+    /// Newest event.
+    pub last_seen: Timestamp,
+    /// Events so far.
+    pub events: u32,
+    /// Bytes sent to external hosts.
+    pub bytes_out: Hourly,
+    /// Hosts reached on administration ports.
+    pub admin_hosts: Hourly,
+    /// Tokens of its events.
+    pub history: History,
+}
+
+/// What is kept of a hot source.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Source {
+    /// The part that outlives its windows.
+    pub compact: Compact,
+    /// Flows by the minute.
+    pub flows: Halves<u32>,
+    /// Failed flows by the minute.
+    pub failed: Halves<u32>,
+    /// Destination hosts by the minute.
+    pub hosts: Halves<Distinct<4>>,
+    /// Destination hosts and ports by the minute.
+    pub ports: Halves<Distinct<8>>,
+    /// Destination hosts by ten minutes.
+    pub hosts_long: Halves<Distinct<4>>,
+    /// Failed flows by ten minutes.
+    pub failed_long: Halves<u32>,
+    /// Internal hosts reached on administration ports, by the hour.
+    pub admin: Halves<Distinct<2>>,
+    /// DNS queries by ten minutes.
+    pub queries: Halves<u32>,
+    /// Of these, names that do not exist.
+    pub nxdomain: Halves<u32>,
+    /// Registered domains that do not exist.
+    pub domains_nx: Halves<Distinct<4>>,
+}
+
+/// What is kept of a source with one destination and port.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pair {
+    /// First event.
+    pub first: Timestamp,
+    /// Newest event.
+    pub last: Timestamp,
+    /// Events.
+    pub count: u32,
+    /// Seconds between events.
+    pub gaps: super::sketch::Moments,
+    /// Bytes of events.
+    pub bytes: super::sketch::Moments,
+}
+
+/// Gaps that a pair's regularity looks back on: two hours of a beacon by the minute.
+const PAIR_MEMORY: u32 = 120;
+
+impl Pair {
+    /// Adds an event.
+    pub fn add(&mut self, time: Timestamp, bytes: f32) {
+        if self.count == 0 {
+            self.first = time;
+        } else {
+            let gap = time.since(self.last);
+            if gap >= 0.0 {
+                self.gaps.add(gap as f32, PAIR_MEMORY);
+            }
+        }
+        self.bytes.add(bytes, PAIR_MEMORY);
+        self.count = self.count.saturating_add(1);
+        self.last = self.last.max(time);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn compact_state_stays_in_its_budget() {
+        assert!(size_of::<Compact>() <= 256, "{}", size_of::<Compact>());
+        assert!(size_of::<Source>() <= 1_024, "{}", size_of::<Source>());
+    }
+
+    #[test]
+    fn an_hour_becomes_the_baseline_of_the_next() {
+        let mut h = Hourly::default();
+        h.add(10, 5.0);
+        h.add(10, 5.0);
+        assert_eq!((h.current(), h.baseline()), (10.0, 0.0));
+        h.add(11, 1.0);
+        assert_eq!((h.current(), h.baseline()), (1.0, 10.0));
+        h.add(9, 1.0);
+        assert_eq!(h.current(), 2.0);
+    }
+}

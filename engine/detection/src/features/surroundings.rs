@@ -1,0 +1,197 @@
+//! What one shard cannot see alone: who reaches for a destination, what an account does from many
+//! sources. Kept once per node, updated before events are dealt out to shards, so that its values
+//! do not depend on the number of shards.
+//!
+//! Also decides which events are late: those move no window anywhere.
+
+use super::sketch::{Distinct, Halves};
+use super::source_state::{HOUR, TEN_MINUTES};
+use super::table::StateTable;
+use crate::rules::window_fields::{WindowField as W, WindowValues};
+use std::collections::BTreeMap;
+use threat::entity::hash_bytes;
+use threat::entropy::mix64;
+use threat::event::{Authentication, Outcome};
+use threat::limits::LATE_SECONDS;
+use threat::{Body, Event, EventBatch, SourceId, Timestamp};
+
+/// Destinations, accounts and sources of logons remembered: what a large site has in an hour; at
+/// about 200 bytes each, 40 MB together.
+const REMEMBERED: usize = 65_536;
+
+/// After so many late events in a row the source's clock was set back, or another capture began.
+const LATE_IN_A_ROW: u32 = 64;
+
+/// Logons after which an account has a past to compare with.
+const PAST_LOGONS: u32 = 20;
+
+#[derive(Clone, Copy, Default)]
+struct Destination {
+    sources: Halves<Distinct<4>>,
+    failed: Halves<Distinct<4>>,
+    failed_logons: Halves<Distinct<4>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Account {
+    failures: Halves<u32>,
+    hosts: Halves<Distinct<2>>,
+    known_hosts: Distinct<4>,
+    logons: u32,
+    by_hour: [u16; 24],
+}
+
+#[derive(Clone, Copy, Default)]
+struct LogonSource {
+    failures: Halves<u32>,
+    users: Halves<Distinct<2>>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Watermark {
+    newest: Timestamp,
+    late_run: u32,
+}
+
+/// An event's part of the surroundings.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Around {
+    /// Moves no window: over a minute older than the newest event of its source.
+    pub late: bool,
+    /// `dst.*` and `auth.*` fields; the others are 0.
+    pub window: WindowValues,
+}
+
+/// The node-wide state.
+pub struct Surroundings {
+    destinations: StateTable<Destination>,
+    accounts: StateTable<Account>,
+    logon_sources: StateTable<LogonSource>,
+    watermarks: BTreeMap<SourceId, Watermark>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            destinations: StateTable::new(REMEMBERED),
+            accounts: StateTable::new(REMEMBERED),
+            logon_sources: StateTable::new(REMEMBERED),
+            watermarks: BTreeMap::new(),
+        }
+    }
+}
+
+impl Surroundings {
+    /// Looks at a batch in event order; one answer an event.
+    pub fn observe(&mut self, batch: &EventBatch) -> Vec<Around> {
+        batch.events.iter().map(|event| self.event(batch.source, event)).collect()
+    }
+
+    fn event(&mut self, source: SourceId, event: &Event) -> Around {
+        let late = self.is_late(source, event.time);
+        let mut window = WindowValues::default();
+        self.destination(event, late, &mut window);
+        if let Body::Authentication(auth) = &event.body {
+            self.account(event, auth, late, &mut window);
+            self.logon_source(event, auth, late, &mut window);
+        }
+        Around { late, window }
+    }
+
+    fn is_late(&mut self, source: SourceId, time: Timestamp) -> bool {
+        let mark = self.watermarks.entry(source).or_default();
+        if mark.newest.since(time) > LATE_SECONDS && mark.late_run < LATE_IN_A_ROW {
+            mark.late_run += 1;
+            return true;
+        }
+        mark.newest = if mark.late_run < LATE_IN_A_ROW { mark.newest.max(time) } else { time };
+        mark.late_run = 0;
+        false
+    }
+
+    fn destination(&mut self, event: &Event, late: bool, window: &mut WindowValues) {
+        let (Some(dst), Some(src)) = (&event.dst, &event.src) else { return };
+        let state = self.destinations.touch(dst.host.hash64());
+        if !late {
+            let source = src.host.hash64();
+            state.sources.turn(event.time, TEN_MINUTES);
+            state.sources.now.add(source);
+            state.failed.turn(event.time, TEN_MINUTES);
+            state.failed_logons.turn(event.time, TEN_MINUTES);
+            match &event.body {
+                Body::Flow(flow) if flow.state.failed() => {
+                    state.failed.now.add(source);
+                }
+                Body::Authentication(auth) if auth.outcome == Outcome::Failure => {
+                    state.failed_logons.now.add(source);
+                }
+                _ => {}
+            }
+        }
+        window.set(W::DstSources10m, state.sources.estimate());
+        window.set(W::DstFailedSources10m, state.failed.estimate());
+        window.set(W::AuthFailedSourcesDst10m, state.failed_logons.estimate());
+    }
+
+    fn account(
+        &mut self,
+        event: &Event,
+        auth: &Authentication,
+        late: bool,
+        window: &mut WindowValues,
+    ) {
+        let Some(user) = &event.user else { return };
+        let state = self.accounts.touch(hash_bytes(user.as_bytes()));
+        let hour = event.time.secs().div_euclid(3_600).rem_euclid(24) as usize;
+        let host = event.dst.as_ref().map(|d| d.host.hash64());
+        let success = auth.outcome == Outcome::Success;
+        if success && state.logons >= PAST_LOGONS {
+            let share = (f32::from(state.by_hour[hour]) + 0.5) / (state.logons as f32 + 12.0);
+            window.set(W::AuthHourRarity, -share.log2());
+        }
+        if !late {
+            state.failures.turn(event.time, TEN_MINUTES);
+            state.hosts.turn(event.time, HOUR);
+            if auth.outcome == Outcome::Failure {
+                state.failures.now = state.failures.now.saturating_add(auth.attempts.max(1));
+            }
+            if success {
+                if let Some(host) = host {
+                    state.hosts.now.add(host);
+                    let new = state.known_hosts.add(host) && state.logons >= PAST_LOGONS;
+                    window.set(W::AuthNewHostForUser, f32::from(u8::from(new)));
+                }
+                state.logons = state.logons.saturating_add(1);
+                state.by_hour[hour] = state.by_hour[hour].saturating_add(1);
+            }
+        }
+        window.set(W::AuthFailuresUser10m, state.failures.total());
+        window.set(W::AuthHostsUser1h, state.hosts.estimate());
+    }
+
+    fn logon_source(
+        &mut self,
+        event: &Event,
+        auth: &Authentication,
+        late: bool,
+        window: &mut WindowValues,
+    ) {
+        let Some(src) = &event.src else { return };
+        let state = self.logon_sources.touch(mix64(src.host.hash64()));
+        if !late {
+            state.failures.turn(event.time, TEN_MINUTES);
+            state.users.turn(event.time, TEN_MINUTES);
+            if auth.outcome == Outcome::Failure {
+                state.failures.now = state.failures.now.saturating_add(auth.attempts.max(1));
+            }
+            if let Some(user) = &event.user {
+                state.users.now.add(hash_bytes(user.as_bytes()));
+            }
+        }
+        window.set(W::AuthFailuresSrc10m, state.failures.total());
+        window.set(W::AuthUsersSrc10m, state.users.estimate());
+        if auth.outcome == Outcome::Success {
+            window.set(W::AuthSuccessesAfterFailures, state.failures.total());
+        }
+    }
+}

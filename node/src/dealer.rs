@@ -1,0 +1,223 @@
+//! Deals batches to shards: in order of event time over all inputs, numbered, with credits.
+//!
+//! When a shard has no credit the inputs are not read (back-pressure). Twice a second a barrier
+//! goes to the threats actor before the batch that completes it: "after this batch all inputs stand
+//! so", which makes positions, counts and threats move together.
+
+use crate::host::follow::POLL_INTERVAL;
+use crate::inputs::{Error, Input, Next};
+use actors::detection::Deal;
+use actors::detection::models::ModelHost;
+use actors::detection::threats::ThreatsMessage;
+use actors::mailbox::{CreditedRef, Inbox};
+use actors::observe::Observed;
+use actors::ports::Clock;
+use detection::features::{Around, Surroundings};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use threat::{EventBatch, IntakeCounts};
+use tokio::sync::watch;
+
+/// Time between barriers: what a kill costs in work done again.
+pub const BARRIER_EVERY: Duration = Duration::from_millis(500);
+
+/// What can be seen of a dealer while it runs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct View {
+    /// What was read of all inputs.
+    pub counts: IntakeCounts,
+    /// Bytes taken from where the inputs lie.
+    pub consumed: u64,
+    /// Inputs that ended.
+    pub ended: usize,
+    /// Times that all shards' credits were gone and reading stopped.
+    pub held_back: u64,
+}
+
+/// Where batches go.
+pub struct Shards {
+    /// The features actor of each shard.
+    pub shards: Vec<CreditedRef<Deal>>,
+    /// The threats actor.
+    pub threats: Inbox<ThreatsMessage>,
+    /// The models.
+    pub models: ModelHost,
+}
+
+/// What to do next.
+enum Choice {
+    /// Deal this input's batch.
+    Input(usize),
+    /// Wait.
+    Idle,
+    /// All is dealt.
+    Ended,
+}
+
+/// The dealer.
+pub struct Dealer {
+    /// What it reads.
+    pub inputs: Vec<Input>,
+    /// Inputs end; batches may wait for models.
+    pub patient: bool,
+    shards: Shards,
+    surroundings: Surroundings,
+    clock: Arc<dyn Clock>,
+    observed: Observed<View>,
+    sequence: u64,
+    last_barrier: Duration,
+    view: View,
+}
+
+impl Dealer {
+    /// A dealer that has dealt nothing.
+    pub fn new(
+        inputs: Vec<Input>,
+        patient: bool,
+        shards: Shards,
+        clock: Arc<dyn Clock>,
+        observed: Observed<View>,
+    ) -> Self {
+        let view = View::default();
+        let surroundings = Surroundings::default();
+        let last_barrier = clock.now();
+        Self {
+            inputs,
+            patient,
+            shards,
+            surroundings,
+            clock,
+            observed,
+            sequence: 0,
+            last_barrier,
+            view,
+        }
+    }
+
+    /// Deals until all inputs have ended or `stop` says so. Returns the number of batches dealt.
+    ///
+    /// # Errors
+    /// When a position cannot be written down.
+    pub async fn run(&mut self, mut stop: watch::Receiver<bool>) -> Result<u64, Error> {
+        while !*stop.borrow() {
+            // Only waiting for input may be broken off: a batch is dealt whole or not at all.
+            let choice = tokio::select! {
+                choice = self.choose() => choice?,
+                // Whoever could stop us is gone: so are we.
+                changed = stop.changed() => if changed.is_err() { break } else { continue },
+            };
+            match choice {
+                Choice::Input(place) => {
+                    let read_at = self.clock.now();
+                    if let Some(batch) = self.inputs[place].deal() {
+                        self.deal(batch, read_at).await?;
+                    }
+                }
+                Choice::Ended => break,
+                Choice::Idle => {
+                    self.barrier_if_due(self.sequence.saturating_sub(1))?;
+                    tokio::select! {
+                        () = tokio::time::sleep(POLL_INTERVAL) => {}
+                        _changed = stop.changed() => {}
+                    }
+                }
+            }
+        }
+        self.barrier(self.sequence.saturating_sub(1))?;
+        self.publish();
+        Ok(self.sequence)
+    }
+
+    /// The input whose next batch begins earliest.
+    async fn choose(&mut self) -> Result<Choice, Error> {
+        let mut idle = false;
+        // Followed inputs are dealt as they come; files are merged by event time.
+        let flush = !self.patient;
+        let mut first: Option<(threat::Timestamp, usize)> = None;
+        for (place, input) in self.inputs.iter_mut().enumerate() {
+            match input.advance(flush).await? {
+                Next::Ready => {
+                    let ready = input.ready.as_ref();
+                    let time = ready.and_then(|r| r.batch.events.first()).map(|e| e.time);
+                    // A batch without events only moves a position: it goes at once.
+                    let time = time.unwrap_or(threat::Timestamp::from_micros(i64::MIN));
+                    if first.is_none_or(|(t, _)| time < t) {
+                        first = Some((time, place));
+                    }
+                }
+                Next::Idle => idle = true,
+                Next::Ended => {}
+            }
+        }
+        Ok(match first {
+            Some((_, place)) => Choice::Input(place),
+            None if idle => Choice::Idle,
+            None => Choice::Ended,
+        })
+    }
+
+    async fn deal(&mut self, mut batch: EventBatch, read_at: Duration) -> Result<(), Error> {
+        if batch.events.is_empty() {
+            return Ok(());
+        }
+        batch.sequence = self.sequence;
+        let around: Vec<Around> = self.surroundings.observe(&batch);
+        let count = self.shards.shards.len();
+        let mut rows: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
+        for (row, event) in batch.events.iter().enumerate() {
+            rows.entry(event.entity().id().shard(count)).or_default().push(row as u32);
+        }
+        let bundle = self.shards.models.bundle_for(self.sequence, self.patient).await;
+        self.barrier_if_due(self.sequence)?;
+        let (batch, around, parts) = (Arc::new(batch), Arc::new(around), rows.len());
+        for (shard, rows) in rows {
+            let deal = Deal {
+                batch: Arc::clone(&batch),
+                around: Arc::clone(&around),
+                rows,
+                parts,
+                bundle: bundle.clone(),
+                read_at,
+            };
+            let to = &self.shards.shards[shard];
+            if let Err(refused) = to.try_send(deal) {
+                self.view.held_back += 1;
+                to.send(refused.into_message()).await;
+            }
+        }
+        self.sequence += 1;
+        self.publish();
+        Ok(())
+    }
+
+    fn barrier_if_due(&mut self, after: u64) -> Result<(), Error> {
+        if self.clock.now().saturating_sub(self.last_barrier) < BARRIER_EVERY {
+            return Ok(());
+        }
+        self.barrier(after)
+    }
+
+    fn barrier(&mut self, after: u64) -> Result<(), Error> {
+        let mut positions = BTreeMap::new();
+        for input in &self.inputs {
+            if let Some(position) = input.position()? {
+                positions.insert(input.name.clone(), position);
+            }
+        }
+        self.last_barrier = self.clock.now();
+        // Without a threats actor the node is ending; its supervisor tells why.
+        let _ending =
+            self.shards.threats.send(ThreatsMessage::Barrier(after, Arc::new(positions))).is_err();
+        Ok(())
+    }
+
+    fn publish(&mut self) {
+        let mut counts = IntakeCounts::default();
+        self.inputs.iter().for_each(|i| counts.add(&i.counts()));
+        self.view.counts = counts;
+        self.view.consumed = self.inputs.iter().map(|i| i.consumed).sum();
+        self.observed.publish(self.view.clone());
+    }
+}

@@ -1,0 +1,269 @@
+//! One input of the dealer: bytes from a file, a pipe or a followed log, decoded into batches.
+//!
+//! Reading blocks, so it is done on the runtime's blocking threads; decoding is not. A followed log
+//! is a chain of segments (files after rotation), each decoded from its own beginning.
+
+use crate::host::{ByteSource, FollowCheckpoint, Follower, Place, Segment, Start, Step};
+use intake::{Checkpoint, Decoder, Options};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+use threat::{EventBatch, IntakeCounts, SourceId};
+
+/// Problems of one input that are kept to show: rotation gaps, a damaged end.
+const PROBLEMS: usize = 20;
+
+/// What went wrong with an input as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be read.
+    #[error(transparent)]
+    Read(#[from] crate::host::read::Error),
+    /// It cannot be followed.
+    #[error(transparent)]
+    Follow(#[from] crate::host::follow::Error),
+    /// A stored position is not readable.
+    #[error("stored position: {0}")]
+    Position(String),
+    /// A blocking read panicked.
+    #[error("reading panicked")]
+    Panicked,
+}
+
+/// Where an input stood after a dealt batch.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    follow: Option<Vec<u8>>,
+    decoder: Checkpoint,
+    earlier: IntakeCounts,
+}
+
+enum Reader {
+    Once(ByteSource),
+    Follow(Box<Follower>),
+}
+
+/// A decoded batch with the position after it.
+pub struct Ready {
+    /// The batch; not numbered yet.
+    pub batch: EventBatch,
+    at: Checkpoint,
+    segment: Option<Arc<Segment>>,
+    earlier: IntakeCounts,
+}
+
+/// What an attempt to have a batch found.
+pub enum Next {
+    /// A batch is ready.
+    Ready,
+    /// Nothing now; ask again later.
+    Idle,
+    /// Nothing will come any more.
+    Ended,
+}
+
+/// An input.
+pub struct Input {
+    /// Its name: a path, or `-`.
+    pub name: String,
+    options: Options,
+    id: SourceId,
+    reader: Option<Reader>,
+    decoder: Decoder,
+    segment: Option<Arc<Segment>>,
+    /// Counts of the segments before this one.
+    earlier: IntakeCounts,
+    /// The next batch, decoded ahead.
+    pub ready: Option<Ready>,
+    dealt: Option<(Checkpoint, Option<Arc<Segment>>, IntakeCounts)>,
+    ended: bool,
+    /// What went wrong with it as a whole.
+    pub problems: Vec<String>,
+    /// Bytes taken from where it lies (packed bytes, if packed).
+    pub consumed: u64,
+}
+
+impl Input {
+    /// Reads `place` once, to its end.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
+    pub fn once(id: SourceId, place: &Place, options: &Options) -> Result<Self, Error> {
+        let source = ByteSource::open(place)?;
+        Ok(Self::new(id, place.to_string(), options, Reader::Once(source)))
+    }
+
+    /// Follows the log at `path`, from where `stored` says or from its beginning.
+    ///
+    /// # Errors
+    /// When the stored position is not readable.
+    pub fn follow(
+        id: SourceId,
+        path: &Path,
+        options: &Options,
+        stored: Option<&[u8]>,
+    ) -> Result<Self, Error> {
+        let name = path.display().to_string();
+        let Some(stored) = stored else {
+            let follower = Follower::new(path, Start::Beginning);
+            return Ok(Self::new(id, name, options, Reader::Follow(Box::new(follower))));
+        };
+        let stored: Stored =
+            serde_json::from_slice(stored).map_err(|e| Error::Position(e.to_string()))?;
+        let follower = match &stored.follow {
+            Some(at) => Follower::resume(path, &FollowCheckpoint::from_bytes(at)?)?,
+            None => Follower::new(path, Start::Beginning),
+        };
+        let mut input = Self::new(id, name, options, Reader::Follow(Box::new(follower)));
+        input.decoder =
+            Decoder::resume(options.clone(), &Checkpoint { source: id, ..stored.decoder });
+        input.earlier = stored.earlier;
+        Ok(input)
+    }
+
+    fn new(id: SourceId, name: String, options: &Options, reader: Reader) -> Self {
+        Self {
+            name,
+            options: options.clone(),
+            id,
+            reader: Some(reader),
+            decoder: Decoder::new(id, options.clone()),
+            segment: None,
+            earlier: IntakeCounts::default(),
+            ready: None,
+            dealt: None,
+            ended: false,
+            problems: Vec::new(),
+            consumed: 0,
+        }
+    }
+
+    /// Decodes ahead until a batch is ready. With `flush` a batch need not be full.
+    ///
+    /// # Errors
+    /// When the input cannot be read on; what was read before is still decoded first.
+    pub async fn advance(&mut self, flush: bool) -> Result<Next, Error> {
+        loop {
+            if self.ready.is_some() || self.take(false) {
+                return Ok(Next::Ready);
+            }
+            if self.ended {
+                let rest = self.take(true);
+                return Ok(if rest { Next::Ready } else { Next::Ended });
+            }
+            let step = self.read().await?;
+            if matches!(step, Step::Idle | Step::Waiting(_)) {
+                let rest = flush && self.take(true);
+                return Ok(if rest { Next::Ready } else { Next::Idle });
+            }
+            if let Step::NextSegment { gap } = step {
+                self.decoder.finish();
+                while self.take(true) {
+                    // A segment's rest fits one batch at most, since reading stops at full ones.
+                    return self.next_segment(gap);
+                }
+                self.next_segment(gap)?;
+            }
+        }
+    }
+
+    /// Goes on to the next segment; a batch of the old one may be ready.
+    fn next_segment(&mut self, gap: Option<String>) -> Result<Next, Error> {
+        if let Some(gap) = gap {
+            self.problem(gap);
+        }
+        self.earlier.add(&self.decoder.counts());
+        self.decoder = Decoder::new(self.id, self.options.clone());
+        self.segment = None;
+        Ok(if self.ready.is_some() { Next::Ready } else { Next::Idle })
+    }
+
+    fn problem(&mut self, what: String) {
+        if self.problems.len() < PROBLEMS {
+            self.problems.push(what);
+        }
+    }
+
+    fn take(&mut self, flush: bool) -> bool {
+        let Some(batch) = self.decoder.next_batch(flush) else { return false };
+        self.ready = Some(Ready {
+            batch,
+            at: self.decoder.checkpoint().clone(),
+            segment: self.segment.clone(),
+            earlier: self.earlier,
+        });
+        true
+    }
+
+    /// Reads the next chunk on a blocking thread and hands it to the decoder.
+    async fn read(&mut self) -> Result<Step, Error> {
+        let Some(mut reader) = self.reader.take() else { return Ok(Step::Idle) };
+        let work = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            let step = match &mut reader {
+                Reader::Once(source) => {
+                    source.read_chunk(&mut bytes).map(Step::Data).map_err(Error::from)
+                }
+                Reader::Follow(follower) => follower.poll(&mut bytes).map_err(Error::from),
+            };
+            (reader, bytes, step)
+        });
+        let (reader, bytes, step) = work.await.map_err(|_| Error::Panicked)?;
+        match &reader {
+            Reader::Once(source) => self.consumed = source.consumed(),
+            Reader::Follow(follower) => {
+                self.consumed += bytes.len() as u64;
+                self.segment = follower.segment();
+            }
+        }
+        self.reader = Some(reader);
+        self.decoder.push(&bytes);
+        match step {
+            // A file read once ends with an empty chunk.
+            Ok(Step::Data(0)) => {
+                self.decoder.finish();
+                self.ended = true;
+                Ok(Step::Data(0))
+            }
+            Ok(step) => Ok(step),
+            Err(error) => {
+                let why = error.to_string();
+                self.decoder.abort(&why);
+                self.problem(why);
+                self.ended = true;
+                Ok(Step::Data(0))
+            }
+        }
+    }
+
+    /// Takes the batch that is ready; the position moves past it.
+    pub fn deal(&mut self) -> Option<EventBatch> {
+        let Ready { batch, at, segment, earlier } = self.ready.take()?;
+        self.dealt = Some((at, segment, earlier));
+        Some(batch)
+    }
+
+    /// The position after the last dealt batch, to be stored; `None` before the first one.
+    ///
+    /// # Errors
+    /// When the position cannot be written down.
+    pub fn position(&self) -> Result<Option<Vec<u8>>, Error> {
+        let Some((at, segment, earlier)) = &self.dealt else { return Ok(None) };
+        let follow = segment.as_ref().map(|s| s.checkpoint(at.offset).to_bytes()).transpose()?;
+        let stored = Stored { follow, decoder: at.clone(), earlier: *earlier };
+        let bytes = serde_json::to_vec(&stored).map_err(|e| Error::Position(e.to_string()))?;
+        Ok(Some(bytes))
+    }
+
+    /// Counts of all that was decoded, over all segments.
+    pub fn counts(&self) -> IntakeCounts {
+        let mut counts = self.earlier;
+        counts.add(&self.decoder.counts());
+        counts
+    }
+
+    /// The decoder, for what it set aside and found.
+    pub const fn decoder(&self) -> &Decoder {
+        &self.decoder
+    }
+}
