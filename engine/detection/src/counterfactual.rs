@@ -5,14 +5,14 @@
 //! The search moves one column after another to what is ordinary, the benign median or the most
 //! frequent value, the column that contributed most first, until the verdict flips; then it takes
 //! back every change that was not needed. The answer is minimal in that no single change of it can
-//! be left out, not that no other answer is smaller. Who scores, and by which quorum, is the
-//! caller's matter.
+//! be left out (while evaluations last), not that no other answer is smaller. Who scores, and by
+//! which quorum, is the caller's matter.
 
 use crate::encoder::Encoder;
 use serde::{Deserialize, Serialize};
 
 /// Evaluations that one search may spend: each scores one row with all voters, about 10 µs, and a
-/// schema of a hundred columns needs at most two a column.
+/// schema of a hundred columns needs about two a column.
 pub const EVALUATIONS: usize = 256;
 
 /// A feature's value.
@@ -82,16 +82,21 @@ pub fn search(
     if !benign {
         return None;
     }
-    // The last change was needed, or an earlier evaluation had been benign. The least contributors
-    // are taken back first.
-    for at in (0..changes.len().saturating_sub(1)).rev() {
-        let Change { column, from, to } = changes[at];
-        row.set(column, from);
-        // Out of evaluations: what is found so far flips the verdict all the same.
-        if is_threat(&row) == Some(false) {
-            changes.remove(at);
-        } else {
-            row.set(column, to);
+    // The least contributors are taken back first, again and again until each change is needed.
+    // Out of evaluations, what is found so far flips the verdict all the same.
+    loop {
+        let before = changes.len();
+        for at in (0..before).rev() {
+            let Change { column, from, to } = changes[at];
+            row.set(column, from);
+            if is_threat(&row) == Some(false) {
+                changes.remove(at);
+            } else {
+                row.set(column, to);
+            }
+        }
+        if changes.len() == before {
+            break;
         }
     }
     Some(changes)
