@@ -43,10 +43,10 @@ pub struct Change {
 
 /// Finds changes that make the event benign, those of the greatest contributors first.
 ///
-/// `raw` and `categories` are the event's row; `order` names encoded columns, those that contributed
-/// most first, and the columns that it leaves out are tried last; `threat` says whether a row is
-/// still a threat. An empty list means that the row is none as it is; `None` that moving every
-/// column does not flip the verdict or that [`EVALUATIONS`] did not suffice.
+/// `raw` and `categories` are the event's row; `order` names encoded columns, the greatest
+/// contributors first, and the columns that it leaves out are tried last; `threat` says whether a
+/// row is still a threat. An empty list means that the row is none as it is; `None` that moving
+/// every column does not flip the verdict or that [`EVALUATIONS`] did not suffice.
 pub fn search(
     encoder: &Encoder,
     raw: &[f32],
@@ -261,7 +261,9 @@ mod tests {
     proptest! {
         #[test]
         fn an_answer_flips_the_verdict_and_no_change_of_it_is_idle(
-            need in any::<[bool; 6]>(), least in 1usize..4, order in prop::collection::vec(0usize..8, 0..9),
+            need in any::<[bool; 6]>(),
+            least in 1usize..4,
+            order in prop::collection::vec(0usize..8, 0..9),
         ) {
             // A threat while fewer than `least` of the needed columns are ordinary.
             let rule = |raw: &[f32], kinds: &[u64]| {
