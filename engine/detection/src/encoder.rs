@@ -125,6 +125,11 @@ impl Encoder {
         }
     }
 
+    /// Encodes one amount of numeric column `column`; 0 for a column that is not numeric.
+    pub fn encode_numeric(&self, column: usize, x: f32) -> f32 {
+        self.numeric.get(column).map_or(0.0, |n| n.encode(x))
+    }
+
     /// Encoded columns: numeric ones, then one for each category.
     pub fn width(&self) -> usize {
         self.numeric.len() + self.categories.len()

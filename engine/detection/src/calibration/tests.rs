@@ -129,7 +129,10 @@ fn budgets_read_and_write() {
 proptest! {
     #[test]
     fn tails_never_fall_and_stay_finite(
-        scores in prop::collection::vec(prop_oneof![-1e30f32..1e30, 0f32..1.0, Just(0.25f32)], 60..3000),
+        scores in prop::collection::vec(
+            prop_oneof![-1e30f32..1e30, 0f32..1.0, Just(0.25f32)],
+            60..3000,
+        ),
         asked in prop::collection::vec(any::<f32>(), 2..60),
     ) {
         let c = Calibrator::fit(&scores).unwrap();

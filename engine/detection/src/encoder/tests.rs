@@ -128,7 +128,7 @@ fn what_breaks_the_rules_does_not_load() {
 proptest! {
     #[test]
     fn one_row_encodes_as_the_matrix_does(
-        rows in prop::collection::vec((prop::array::uniform4(any::<f32>()), any::<[u64; 2]>()), 1..40)
+        rows in prop::collection::vec(any::<([f32; 4], [u64; 2])>(), 1..40)
     ) {
         let (train, kinds) = sample(200, 4, 2);
         let encoder = Encoder::fit(&schema(4, 2), &train, &kinds);

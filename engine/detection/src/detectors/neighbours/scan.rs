@@ -1,13 +1,20 @@
 //! The nearest points to a row, by comparing with all of them.
 
-/// Points compared at a time: four registers of four on any machine.
-const LANES: usize = 16;
+use super::NEIGHBOUR_COLUMNS;
+
+/// Points compared at a time. Their sums stay in the first-level cache; so many that compilers
+/// make a plain vector loop of them, so few that giving a group up half way pays.
+const LANES: usize = 64;
+
+/// Columns added to the sums at a time, so that each sum is read and written once for four.
+const QUAD: usize = 4;
 
 /// Points in groups of [`LANES`]: a group holds, column after column, that column of its points.
+/// Columns are filled up to a multiple of [`QUAD`] with zeros, points with infinities.
 #[derive(Debug)]
 pub(super) struct Points {
-    width: usize,
-    groups: Vec<[f32; LANES]>,
+    quads: usize,
+    groups: Vec<[[f32; LANES]; QUAD]>,
 }
 
 /// A point and how far it is.
@@ -21,31 +28,40 @@ pub(super) struct Near {
 const NOWHERE: Near = Near { distance: f32::INFINITY, point: 0 };
 
 impl Points {
-    /// Lays out `points x width` values; the last group is filled up with points at infinity.
+    /// Lays out `points x width` values.
     pub(super) fn new(values: &[f32], width: usize) -> Self {
+        let quads = width.div_ceil(QUAD);
         let mut groups = Vec::new();
         for group in values.chunks(LANES * width) {
-            for column in 0..width {
-                groups.push(std::array::from_fn(|lane| {
-                    group.get(lane * width + column).copied().unwrap_or(f32::INFINITY)
+            let value = |lane: usize, column: usize| match group.get(lane * width + column) {
+                _ if column >= width => 0.0,
+                Some(&v) => v,
+                None => f32::INFINITY,
+            };
+            for quad in 0..quads {
+                groups.push(std::array::from_fn(|c| {
+                    std::array::from_fn(|lane| value(lane, quad * QUAD + c))
                 }));
             }
         }
-        Self { width, groups }
+        Self { quads, groups }
     }
 
     /// The `K` nearest points, nearest first; of equally far ones those that come first.
     pub(super) fn nearest<const K: usize>(&self, row: &[f32]) -> [Near; K] {
+        let mut padded = [0.0f32; NEIGHBOUR_COLUMNS];
+        padded[..row.len()].copy_from_slice(row);
+        let row = &padded.as_chunks::<QUAD>().0[..self.quads];
+        let (first, second) = row.split_at(self.quads / 2);
         let mut best = [NOWHERE; K];
-        let half = row.len() / 2;
-        for (g, group) in self.groups.chunks_exact(self.width).enumerate() {
+        for (g, group) in self.groups.chunks_exact(self.quads).enumerate() {
             let limit = best[K - 1].distance;
             let mut sums = [0.0f32; LANES];
-            add_gaps(&mut sums, &group[..half], &row[..half]);
+            add_gaps(&mut sums, group, first);
             if least(&sums) >= limit {
                 continue;
             }
-            add_gaps(&mut sums, &group[half..], &row[half..]);
+            add_gaps(&mut sums, &group[first.len()..], second);
             if least(&sums) >= limit {
                 continue;
             }
@@ -57,10 +73,12 @@ impl Points {
     }
 }
 
-fn add_gaps(sums: &mut [f32; LANES], columns: &[[f32; LANES]], row: &[f32]) {
-    for (column, &x) in columns.iter().zip(row) {
-        for (sum, &v) in sums.iter_mut().zip(column) {
-            *sum += (x - v).abs();
+fn add_gaps(sums: &mut [f32; LANES], columns: &[[[f32; LANES]; QUAD]], row: &[[f32; QUAD]]) {
+    for ([a, b, c, d], &[w, x, y, z]) in columns.iter().zip(row) {
+        for lane in 0..LANES {
+            let first = (w - a[lane]).abs() + (x - b[lane]).abs();
+            let second = (y - c[lane]).abs() + (z - d[lane]).abs();
+            sums[lane] += first + second;
         }
     }
 }
