@@ -138,7 +138,7 @@ fn main() {
     let alphabet = Alphabet::of(&train);
     let learnt = block(&train, &alphabet);
     println!("{} sessions, {} tokens of {}", train.len(), learnt.len(), alphabet.size());
-    for seed in 1..=3 {
+    for seed in 1..=6 {
         let start = Instant::now();
         let model = Arc::new(Sequence::train(&learnt, &TrainOptions { seed }).unwrap());
         let took = start.elapsed();

@@ -114,13 +114,17 @@ impl Bayes {
     }
 
     /// This model after further benign rows: what it learnt before counts `keep` (0 to 1) of what it
-    /// did. One variational step from the kept statistics, without the old rows.
+    /// did. One variational step from the kept statistics, without the old rows. No rows change nothing.
     ///
     /// # Errors
     /// [`Error::Width`] when the rows are of another schema.
     pub fn absorb(&self, block: &Block, keep: f64) -> Result<Self, Error> {
         let mut content = self.content.clone();
         let amounts = content.amounts(block)?;
+        if block.is_empty() {
+            return Ok(self.clone());
+        }
+        let keep = keep.clamp(0.0, 1.0);
         if !content.columns.is_empty() {
             content.statistics.fold(keep, &self.mixture.expect(&amounts).0);
         }

@@ -251,9 +251,9 @@ impl Model for Sequence {
         let class = self.vocabulary.class(block.token[row]);
         let score = self.cell.surprise(&state, class, &mut logits);
         let mut path = vec![format!(
-            "seen {} (token {}) with probability {:.2e}: surprise {score:.2}, of a benign row {:.2}",
-            self.vocabulary.name(class),
+            "saw token {}{} with probability {:.2e}: surprise {score:.2}, of a benign row {:.2}",
             block.token[row],
+            if class == self.vocabulary.seen.len() { ", never met in training," } else { "" },
             math::exp(-score),
             self.mean
         )];

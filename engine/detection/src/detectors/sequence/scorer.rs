@@ -38,9 +38,14 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Room for so many entities, rounded up to whole sets.
+    /// Room for so many entities, rounded up to whole sets of eight.
     pub fn new(entities: usize) -> Self {
-        Self { sets: vec![Vec::new(); entities.div_ceil(WAYS)], clock: 0, evicted: 0, steps: 0 }
+        Self {
+            sets: vec![Vec::new(); entities.div_ceil(WAYS).max(1)],
+            clock: 0,
+            evicted: 0,
+            steps: 0,
+        }
     }
 
     /// Forgets everything.

@@ -284,7 +284,7 @@ fn explanations_add_up_and_tell_what_was_expected() {
     let e = model.explain(&block, 29);
     assert_eq!(e.score.to_bits(), scores(&model, &block)[29].to_bits());
     assert!((e.base + e.unattributed - e.score).abs() < 1e-5 && e.contributions.is_empty());
-    assert!(e.path[0].starts_with("seen token 3 (token 3)"), "{:?}", e.path);
+    assert!(e.path[0].starts_with("saw token 3 with probability"), "{:?}", e.path);
     assert!(e.path[1].starts_with("expected token 1 with probability 0.9"), "{:?}", e.path);
     assert!(e.path.iter().any(|l| l.starts_with("1 before: token 0, surprise 0.")));
 }
