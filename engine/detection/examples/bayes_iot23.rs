@@ -1,6 +1,6 @@
-//! How well the hybrid Bayes model finds the malicious flows of an IoT-23 capture that it never saw,
-//! learnt from the benign flows of the five others:
-//! `cargo run --release -p detection --example bayes_iot23`.
+//! How well the hybrid Bayes model finds the malicious flows of an IoT-23 capture that it never
+//! saw, learnt from the benign flows of the five others: `cargo run --release -p detection
+//! --example bayes_iot23`.
 //!
 //! Eight volumes of a flow as standardised logs, and five kinds by surprisal, encoded here on their
 //! own, so that the model is measured apart from everything else.
@@ -27,6 +27,8 @@ const CAPTURES: [&str; 6] = [
 /// Duration, bytes each way, missed bytes, packets and IP bytes each way.
 const VOLUMES: [usize; 8] = [8, 9, 10, 14, 16, 17, 18, 19];
 const KINDS: usize = 5;
+/// Of the history's letters the rarest counts: whole histories are often new on a new device.
+const HISTORY: usize = 3;
 
 struct Flow {
     volumes: Vec<f64>,
@@ -69,8 +71,14 @@ impl Encoder {
         };
         let mut counts: [BTreeMap<String, f64>; KINDS] = Default::default();
         for flow in flows {
-            for (counts, kind) in counts.iter_mut().zip(&flow.kinds) {
-                *counts.entry(kind.clone()).or_default() += 1.0;
+            for (i, (counts, kind)) in counts.iter_mut().zip(&flow.kinds).enumerate() {
+                if i == HISTORY {
+                    for letter in kind.chars() {
+                        *counts.entry(letter.to_string()).or_default() += 1.0;
+                    }
+                } else {
+                    *counts.entry(kind.clone()).or_default() += 1.0;
+                }
             }
         }
         Self { scale: (0..VOLUMES.len()).map(scale).collect(), counts, rows }
@@ -80,9 +88,17 @@ impl Encoder {
         let volumes = flow.volumes.iter().zip(&self.scale).map(|(x, (mean, deviation))| {
             if *deviation > 0.0 { ((x - mean) / deviation) as f32 } else { (x - mean) as f32 }
         });
-        let kinds = flow.kinds.iter().zip(&self.counts).map(|(kind, counts)| {
+        let surprisal = |counts: &BTreeMap<String, f64>, kind: &str| {
             let seen = counts.get(kind).copied().unwrap_or(0.0);
             -((seen + 0.5) / (self.rows + 0.5 * (counts.len() + 1) as f64)).ln() as f32
+        };
+        let kinds = flow.kinds.iter().zip(&self.counts).enumerate().map(|(i, (kind, counts))| {
+            if i == HISTORY {
+                let letters = kind.chars().map(|l| surprisal(counts, &l.to_string()));
+                letters.fold(0.0, f32::max)
+            } else {
+                surprisal(counts, kind)
+            }
         });
         volumes.chain(kinds).collect()
     }
