@@ -1,9 +1,9 @@
 //! How well the sequence model tells abnormal HDFS block sessions from normal ones:
 //! `cargo run --release -p detection --example sequence_hdfs [train normal abnormal]`.
 //!
-//! Without arguments the sessions of `../shared/data/hdfs` are split here: 70% of the normal ones are
-//! learnt, the others and 3,000 abnormal ones judged. A session ends with a token of its own, and
-//! scores by its greatest surprise.
+//! Without arguments the sessions of `../shared/data/hdfs` are split here: 70% of the normal ones
+//! are learnt, the others and 3,000 abnormal ones judged. A session ends with a token of its own,
+//! and scores by its greatest surprise.
 #![expect(clippy::disallowed_methods, reason = "an example reads files and measures time")]
 #![expect(clippy::unwrap_used, reason = "an example ends at the first error")]
 
@@ -138,7 +138,7 @@ fn main() {
     let alphabet = Alphabet::of(&train);
     let learnt = block(&train, &alphabet);
     println!("{} sessions, {} tokens of {}", train.len(), learnt.len(), alphabet.size());
-    for seed in 1..=3 {
+    for seed in 1..=6 {
         let start = Instant::now();
         let model = Arc::new(Sequence::train(&learnt, &TrainOptions { seed }).unwrap());
         let took = start.elapsed();

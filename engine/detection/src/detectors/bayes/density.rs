@@ -1,8 +1,8 @@
 //! A mixture laid out for scoring: components in lanes, constants folded, idle components dropped.
 //!
-//! The density is that of Gaussians at the posterior's means (weight, mean, inverse expected precision);
-//! the Student tails of the exact predictive density would cost a logarithm for each column and
-//! component. Plain arithmetic in one fixed order: the same bits on every machine.
+//! The density is that of Gaussians at the posterior's means (weight, mean, inverse expected
+//! precision); the Student tails of the exact predictive density would cost a logarithm for each
+//! column and component. Plain arithmetic in one fixed order: the same bits on every machine.
 
 use super::mixture::{Mixture, Statistics};
 use crate::detectors::sequence::math;

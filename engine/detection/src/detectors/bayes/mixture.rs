@@ -1,15 +1,17 @@
 //! Variational Bayesian mixture of Gaussians with diagonal covariances (Bishop 2006, chapter 10.2):
-//! a Dirichlet prior over weights which empties components that the data does not need, and
-//! a normal-gamma prior over each mean and precision. Seeded by k-means++ (Arthur, Vassilvitskii 2007).
+//! a Dirichlet prior over weights which empties components that the data does not need, and a
+//! normal-gamma prior over each mean and precision. Seeded by k-means++ (Arthur, Vassilvitskii
+//! 2007).
 //!
-//! All that is kept of the rows are sufficient statistics: from them alone the parameters follow, and
-//! further rows can be added. Not here: fast scoring (`density`) and categories (`mod`).
+//! All that is kept of the rows are sufficient statistics: from them alone the parameters follow,
+//! and further rows can be added. Not here: fast scoring (`density`) and categories (`mod`).
 
 use super::special::digamma;
 use serde::{Deserialize, Serialize};
 use threat::entropy::Rng;
 
-/// Components at most: on flows and tables more did not help, and scoring stays under a microsecond.
+/// Components at most: on flows and tables more did not help, and scoring stays under a
+/// microsecond.
 pub const COMPONENTS: usize = 48;
 
 /// A component needs some rows of its own to start from.
@@ -31,9 +33,10 @@ const KMEANS_PASSES: usize = 5;
 /// training must not make every later change infinitely unlikely.
 const VARIANCE_FLOOR: f64 = 0.1;
 
-/// Prior of a component's precision: shape and rate, as two rows of variance 1 would give.
-const PRIOR_SHAPE: f64 = 1.0;
-const PRIOR_RATE: f64 = 1.0;
+/// Rate of the gamma prior of a component's precision. Its shape is half the number of columns: the
+/// diagonal case of a Wishart prior with unit scale and the fewest degrees of freedom that it can
+/// have. A wider prior lets components of a few outlying rows cover much of the space.
+const PRIOR_RATE: f64 = 0.5;
 
 /// Prior rows behind a component's mean, at 0, the mean of standardised columns.
 const PRIOR_MEAN_ROWS: f64 = 1.0;
@@ -139,7 +142,7 @@ impl Mixture {
         let total: f64 = statistics.rows.iter().sum::<f64>() + prior * components as f64;
         let mut columns = Vec::with_capacity(statistics.sum.len());
         for (k, &rows) in statistics.rows.iter().enumerate() {
-            let shape = PRIOR_SHAPE + 0.5 * rows;
+            let shape = 0.5 * (statistics.columns as f64 + rows);
             for at in k * statistics.columns..(k + 1) * statistics.columns {
                 let (sum, squares) = (statistics.sum[at], statistics.squares[at]);
                 let own = if rows > 0.0 { sum / rows } else { 0.0 };

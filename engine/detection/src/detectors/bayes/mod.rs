@@ -1,10 +1,10 @@
 //! Hybrid Bayes: how unlikely are an event's amounts and kinds among benign ones?
 //!
-//! The amounts (the schema's volumes) have the density of a variational mixture of Gaussians (`mixture`,
-//! laid out for scoring in `density`); the kinds come as surprisals under Dirichlet-smoothed
-//! frequencies from the encoder, of which the greatest counts: score = −ln p(amounts) + 5 · max surprisal.
-//! `posterior` is the labelled side: it names threats and says how sure it is. Not here: the encoder,
-//! and calibration.
+//! The amounts (the schema's volumes) have the density of a variational mixture of Gaussians
+//! (`mixture`, laid out for scoring in `density`); the kinds come as surprisals under
+//! Dirichlet-smoothed frequencies from the encoder, of which the greatest counts: score = −ln
+//! p(amounts) + 5 · max surprisal. `posterior` is the labelled side: it names threats and says how
+//! sure it is. Not here: the encoder, and calibration.
 
 pub mod density;
 pub mod mixture;
@@ -39,8 +39,8 @@ const FORMAT: u8 = 1;
 /// Fewer rows give no density.
 const ROWS_LEAST: usize = 50;
 
-/// Weight of the greatest surprisal beside the density: anything from 4 to 20 does as well on flows.
-/// Summed surprisals do not: kinds go together, and a sum counts one oddity many times.
+/// Weight of the greatest surprisal beside the density: anything from 4 to 20 does as well on
+/// flows. Summed surprisals do not: kinds go together, and a sum counts one oddity many times.
 const SURPRISAL_WEIGHT: f32 = 5.0;
 
 /// Standard deviations beyond which an amount is no odder.
@@ -113,14 +113,19 @@ impl Bayes {
         Self { density: Density::new(&mixture, &content.statistics), mixture, content }
     }
 
-    /// This model after further benign rows: what it learnt before counts `keep` (0 to 1) of what it
-    /// did. One variational step from the kept statistics, without the old rows.
+    /// This model after further benign rows: what it learnt before counts `keep` (0 to 1) of what
+    /// it did. One variational step from the kept statistics, without the old rows. No rows change
+    /// nothing.
     ///
     /// # Errors
     /// [`Error::Width`] when the rows are of another schema.
     pub fn absorb(&self, block: &Block, keep: f64) -> Result<Self, Error> {
         let mut content = self.content.clone();
         let amounts = content.amounts(block)?;
+        if block.is_empty() {
+            return Ok(self.clone());
+        }
+        let keep = keep.clamp(0.0, 1.0);
         if !content.columns.is_empty() {
             content.statistics.fold(keep, &self.mixture.expect(&amounts).0);
         }
@@ -240,7 +245,7 @@ impl Bayes {
                 })
                 .collect();
             lines.push(format!(
-                "{:.0}% of the row belongs to component {k}, which {:.1}% of benign rows make up: {}",
+                "{:.0}% of the row belongs to component {k} of {:.1}% of benign rows: {}",
                 100.0 * parts[i],
                 100.0 * self.mixture.weight[k],
                 places.join(", ")
@@ -260,8 +265,8 @@ impl Model for Bayes {
     }
 
     /// Exact: with the parts r of the components, −ln p = Σ r (−ln density − ln weight + ln r). A
-    /// column's share is its term less what it is on average over the benign rows of those components;
-    /// these averages, and how rare the components are, make up the base.
+    /// column's share is its term less what it is on average over the benign rows of those
+    /// components; these averages, and how rare the components are, make up the base.
     fn explain(&self, block: &Block, row: usize) -> Explanation {
         if self.content.check(block).is_err() {
             return Explanation {
@@ -294,7 +299,7 @@ impl Model for Bayes {
             base += f64::from(SURPRISAL_WEIGHT * usual);
             contributions.push((column, SURPRISAL_WEIGHT * (surprisal - usual)));
             path.push(format!(
-                "{} is the rarest kind: surprisal {surprisal:.2}, of a benign row's rarest {usual:.2}",
+                "{} is the rarest kind: surprisal {surprisal:.2}, usually {usual:.2}",
                 block.schema.column(column)
             ));
         }

@@ -1,7 +1,8 @@
-//! Labelled posterior: which class of threat do binned pieces of evidence speak for, and how surely?
+//! Labelled posterior: which class of threat do binned pieces of evidence speak for, and how
+//! surely?
 //!
-//! Naive Bayes with Dirichlet counts (Murphy 2012, chapter 3.5): conjugate, so each labelled row is one
-//! increment. Beside the classes stands `unknown`, which knows only the prior; it wins where no
+//! Naive Bayes with Dirichlet counts (Murphy 2012, chapter 3.5): conjugate, so each labelled row is
+//! one increment. Beside the classes stands `unknown`, which knows only the prior; it wins where no
 //! class has seen such evidence. Not here: how evidence is binned, and where labels come from.
 
 use super::special::trigamma;
@@ -128,8 +129,8 @@ impl Posterior {
         Ok(())
     }
 
-    /// Sets the rows behind a class's base rate and leaves what it knows of evidence as it is: for a
-    /// place where threats are as in training, but rarer or more frequent.
+    /// Sets the rows behind a class's base rate and leaves what it knows of evidence as it is: for
+    /// a place where threats are as in training, but rarer or more frequent.
     ///
     /// # Errors
     /// [`Error::Class`] when nothing is known of the class, [`Error::Rate`].
@@ -149,9 +150,9 @@ impl Posterior {
 
     /// What the evidence says of each class and of `unknown`, the likeliest first.
     ///
-    /// The interval comes from the uncertainty of the counts alone: the variance of the logarithm of a
-    /// Dirichlet share is a difference of trigammas, these add up along a class's evidence, and the
-    /// delta method carries them to the logit, where a normal interval is taken.
+    /// The interval comes from the uncertainty of the counts alone: the variance of the logarithm
+    /// of a Dirichlet share is a difference of trigammas, these add up along a class's evidence,
+    /// and the delta method carries them to the logit, where a normal interval is taken.
     ///
     /// # Errors
     /// [`Error::Pieces`].

@@ -1,8 +1,9 @@
 //! Back-propagation through time over one segment, and the sum of gradients over a batch.
 //!
-//! Every sum has one fixed order, so that the same batch gives the same bits. What the gates get from
-//! the embedding depends on the symbol alone, therefore its gradient is gathered per symbol and
-//! multiplied out once a batch. Not here: which segments there are and how weights move (`train`).
+//! Every sum has one fixed order, so that the same batch gives the same bits. What the gates get
+//! from the embedding depends on the symbol alone, therefore its gradient is gathered per symbol
+//! and multiplied out once a batch. Not here: which segments there are and how weights move
+//! (`train`).
 
 use super::lstm::{Cell, EMBED, GATES, HIDDEN, LANES, State, Weights, activate, add_scaled};
 use super::lstm::{blocks, log_sum_exp};

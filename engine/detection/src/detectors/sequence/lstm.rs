@@ -1,15 +1,17 @@
 //! The network: an embedding, one LSTM layer (Hochreiter, Schmidhuber 1997, with the forget gate of
 //! Gers, Schmidhuber, Cummins 2000) and a softmax over the classes of the next token.
 //!
-//! [`Weights`] is what is trained and stored; [`Cell`] is the same network laid out for scoring, where
-//! the product of an embedding with the gates is a table. How it learns is in `train` and `gradient`.
+//! [`Weights`] is what is trained and stored; [`Cell`] is the same network laid out for scoring,
+//! where the product of an embedding with the gates is a table. How it learns is in `train` and
+//! `gradient`.
 
 use super::math;
 
 /// Numbers in a token's embedding.
 pub const EMBED: usize = 16;
 
-/// Hidden units. 16 score nearly as well as 64 on log sessions, and a step stays near a microsecond.
+/// Hidden units. 16 score nearly as well as 64 on log sessions, and a step stays near a
+/// microsecond.
 pub const HIDDEN: usize = 16;
 
 /// Gate pre-activations: input, forget, candidate, output, each of [`HIDDEN`].
@@ -21,8 +23,8 @@ pub const LANES: usize = 16;
 /// The output bias of classes that only fill up the last block: their probability is 0.
 pub const FILLER_BIAS: f32 = -1e4;
 
-/// The parameters, or gradients, or moments of them. Matrices are stored by input: row `k` holds what
-/// input `k` adds to every output.
+/// The parameters, or gradients, or moments of them. Matrices are stored by input: row `k` holds
+/// what input `k` adds to every output.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
     /// Symbol to embedding; symbols are the classes, then the start symbol.
@@ -86,7 +88,8 @@ impl Weights {
         self.parts().concat()
     }
 
-    /// The weights of [`Weights::to_flat`]; `None` when the count is wrong or a number is not finite.
+    /// The weights of [`Weights::to_flat`]; `None` when the count is wrong or a number is not
+    /// finite.
     pub fn from_flat(classes: usize, flat: &[f32]) -> Option<Self> {
         let mut weights = Self::zeros(classes);
         let total: usize = weights.parts().iter().map(|p| p.len()).sum();

@@ -1,9 +1,9 @@
-//! Elementary functions for the scoring path, written with plain IEEE additions, multiplications and
-//! divisions, so that a score has the same bits on every machine whatever its C library, and so
+//! Elementary functions for the scoring path, written with plain IEEE additions, multiplications
+//! and divisions, so that a score has the same bits on every machine whatever its C library, and so
 //! that loops over them compile to vector instructions.
 //!
-//! Not here: anything that must be exact to the last bit against the C library. Each function states
-//! its greatest error, and a test holds it to that.
+//! Not here: anything that must be exact to the last bit against the C library. Each function
+//! states its greatest error, and a test holds it to that.
 
 /// 1.5 · 2^23: adding it to a small float leaves the nearest integer in the low mantissa bits.
 const ROUND: f32 = 12_582_912.0;

@@ -1,10 +1,10 @@
 //! LSTM sequence detector: how surprising is an entity's next event token, given the ones before?
 //!
-//! The use of a recurrent network on log keys follows DeepLog (Du, Li, Zheng, Srikumar 2017); the score
-//! is the surprise −ln p(token | history) itself instead of a rank among the likeliest. The hidden state
-//! is a pure function of the history that travels with a row. Training is in process (`train`,
-//! `gradient`), the network in `lstm`, the memory of states in `scorer`, exp and friends in `math`.
-//! Not here: what makes up a token, calibration, and worst-of-a-session aggregation.
+//! The use of a recurrent network on log keys follows DeepLog (Du, Li, Zheng, Srikumar 2017); the
+//! score is the surprise −ln p(token | history) itself instead of a rank among the likeliest. The
+//! hidden state is a pure function of the history that travels with a row. Training is in process
+//! (`train`, `gradient`), the network in `lstm`, the memory of states in `scorer`, exp and friends
+//! in `math`. Not here: what makes up a token, calibration, and worst-of-a-session aggregation.
 
 pub mod gradient;
 pub mod lstm;
@@ -230,8 +230,9 @@ impl Model for Sequence {
         Box::new(scorer::SequenceScorer::new(self))
     }
 
-    /// No column makes up a token, so nothing is attributed: the base is the mean surprise of benign
-    /// rows, and the path tells what was expected, what came, and how surprising each step before was.
+    /// No column makes up a token, so nothing is attributed: the base is the mean surprise of
+    /// benign rows, and the path tells what was expected, what came, and how surprising each step
+    /// before was.
     fn explain(&self, block: &Block, row: usize) -> Explanation {
         if block.schema.tokens == 0 || self.check_alphabet(block).is_err() {
             return Explanation { path: vec!["the row has no token".into()], ..Default::default() };
@@ -251,9 +252,9 @@ impl Model for Sequence {
         let class = self.vocabulary.class(block.token[row]);
         let score = self.cell.surprise(&state, class, &mut logits);
         let mut path = vec![format!(
-            "seen {} (token {}) with probability {:.2e}: surprise {score:.2}, of a benign row {:.2}",
-            self.vocabulary.name(class),
+            "saw token {}{} with probability {:.2e}: surprise {score:.2}, of a benign row {:.2}",
             block.token[row],
+            if class == self.vocabulary.seen.len() { ", never met in training," } else { "" },
             math::exp(-score),
             self.mean
         )];

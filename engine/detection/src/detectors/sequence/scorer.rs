@@ -1,8 +1,8 @@
 //! Scoring with a bounded memory of entities' states.
 //!
-//! A state is a pure function of a row's history; the memory only saves recomputing it. A remembered
-//! state is used exactly when its history begins the row's history, and the steps that are missing
-//! are made up, so that what a row scores never depends on what is remembered.
+//! A state is a pure function of a row's history; the memory only saves recomputing it. A
+//! remembered state is used exactly when its history begins the row's history, and the steps that
+//! are missing are made up, so that what a row scores never depends on what is remembered.
 
 use super::Sequence;
 use super::lstm::{LANES, State};
@@ -38,9 +38,14 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// Room for so many entities, rounded up to whole sets.
+    /// Room for so many entities, rounded up to whole sets of eight.
     pub fn new(entities: usize) -> Self {
-        Self { sets: vec![Vec::new(); entities.div_ceil(WAYS)], clock: 0, evicted: 0, steps: 0 }
+        Self {
+            sets: vec![Vec::new(); entities.div_ceil(WAYS).max(1)],
+            clock: 0,
+            evicted: 0,
+            steps: 0,
+        }
     }
 
     /// Forgets everything.
