@@ -19,6 +19,7 @@ mod record;
 mod taker;
 mod time;
 mod zeek;
+mod zeek_places;
 
 pub use decoder::{BATCH_BYTES, Checkpoint, Coverage, Decoder, Options};
 pub use emit::emit;

@@ -7,6 +7,8 @@ use crate::error::Error;
 use crate::json::{self, Fields, Json};
 use crate::record::Parsed;
 use crate::zeek::{self, Log};
+use crate::zeek_places::place;
+use threat::Text;
 
 /// Keys that no other format has.
 pub(crate) fn claims(fields: &Fields<'_>) -> bool {
@@ -27,14 +29,14 @@ pub(crate) fn read(fields: Fields<'_>) -> Result<Parsed, Error> {
         let log = Log::guess(&fields);
         (log, log.path().into())
     } else {
-        (Log::of_path(path), zeek::service_name(path))
+        (Log::of_path(path), Text::from(path))
     };
     let mut draft = log.draft();
     for (name, value) in fields {
         if name == "_path" || value == Json::Null {
             continue;
         }
-        zeek::assign(&mut draft, zeek::place(log, &name), &name, value)?;
+        zeek::assign(&mut draft, place(log, &name), &name, value)?;
     }
     draft.finish("zeek", &service)
 }
