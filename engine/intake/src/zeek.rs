@@ -1,7 +1,7 @@
 //! What the fields of Zeek's logs mean: the logs with a typed body, and the filling of that body.
 //!
-//! Used by the tab-separated and the JSON form and by CSV files with Zeek's columns, so that one log
-//! gives one event however it was written. Reading the bytes is not done here.
+//! Used by the tab-separated and the JSON form and by CSV files with Zeek's columns, so that one
+//! log gives one event however it was written. Reading the bytes is not done here.
 
 use crate::error::Error;
 use crate::json::{self, Fields, Json};
@@ -9,8 +9,7 @@ use crate::record::Draft;
 use crate::zeek_places::Place;
 use threat::Severity;
 use threat::event::{
-    AuthActivity, Authentication, Body, ConnState, Dns, FileSeen, Finding, Flow, Http, Oddity,
-    Outcome, Protocol, Tls,
+    AuthActivity, Authentication, Body, ConnState, Dns, Finding, Flow, Http, Outcome, Protocol, Tls,
 };
 
 /// The logs with typed fields.
@@ -88,9 +87,9 @@ impl Log {
     fn body(self) -> Body {
         match self {
             Self::Conn => Body::Flow(Flow::default()),
-            Self::Dns => Body::Dns(Box::new(Dns::default())),
-            Self::Http => Body::Http(Box::new(Http::default())),
-            Self::Ssl => Body::Tls(Box::new(Tls::default())),
+            Self::Dns => Body::Dns(Box::default()),
+            Self::Http => Body::Http(Box::default()),
+            Self::Ssl => Body::Tls(Box::default()),
             Self::Ssh => Body::Authentication(Box::new(Authentication {
                 activity: AuthActivity::Logon,
                 service: Some("ssh".into()),
@@ -101,8 +100,8 @@ impl Log {
             Self::Notice => {
                 Body::Finding(Box::new(Finding { severity: Severity::Low, ..Finding::default() }))
             }
-            Self::Files => Body::File(Box::new(FileSeen::default())),
-            Self::Weird => Body::Anomaly(Box::new(Oddity::default())),
+            Self::Files => Body::File(Box::default()),
+            Self::Weird => Body::Anomaly(Box::default()),
             Self::Other => Body::Generic,
         }
     }
@@ -112,8 +111,8 @@ impl Log {
     }
 }
 
-/// Puts a present field into its place. `name` is used when it turns out that the value must be kept
-/// untyped (a state or protocol that we have no name for, the second of several hosts).
+/// Puts a present field into its place. `name` is used when it turns out that the value must be
+/// kept untyped (a state or protocol that we have no name for, the second of several hosts).
 pub(crate) fn assign(d: &mut Draft, p: Place, name: &str, v: Json<'_>) -> Result<(), Error> {
     d.typed += 1;
     match p {
@@ -270,7 +269,8 @@ fn rarer_field(d: &mut Draft, p: Place, name: &str, v: Json<'_>) -> Result<(), E
     Ok(())
 }
 
-/// A notice's own addresses: they stand in for a missing connection, and are kept when they differ.
+/// A notice's own addresses: they stand in for a missing connection, and are kept when they
+/// differ.
 fn notice_endpoint(d: &mut Draft, p: Place, name: &str, v: Json<'_>) -> Result<(), Error> {
     let fits = match p {
         Place::NoticeSrc => first_or_same(&mut d.src_host, v.host()),

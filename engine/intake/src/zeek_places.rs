@@ -4,7 +4,8 @@
 
 use crate::zeek::Log;
 
-/// Where a field goes. Which body the names belong to follows from the log that they were found for.
+/// Where a field goes. Which body the names belong to follows from the log that they were found
+/// for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[rustfmt::skip]
 pub(crate) enum Place {

@@ -1,5 +1,12 @@
-//! Each `golden/NAME.input` gives exactly `golden/NAME.expected.json`: events, quarantine and counts.
-//! `UPDATE_GOLDEN=1` rewrites the expected files; read the difference before committing it.
+//! Each `golden/NAME.input` gives exactly `golden/NAME.expected.json`: events, quarantine and
+//! counts. `UPDATE_GOLDEN=1` rewrites the expected files; read the difference before committing
+//! it.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test reads its files and fails by panicking"
+)]
 
 use intake::{Decoder, Format, Options};
 use serde_json::{Value, json};

@@ -1,8 +1,9 @@
-//! Comma-, semicolon- or tab-separated tables with a header line (RFC 4180 quoting, one row a line).
+//! Comma-, semicolon- or tab-separated tables with a header line (RFC 4180 quoting, one row a
+//! line).
 //!
-//! Tables with Zeek's conn columns become flows, with `label` and `detailed-label` as ground truth;
-//! any other table becomes generic events. An empty cell is an unset field. A quoted cell may not
-//! hold a line break: one stray quote would else swallow the rows after it.
+//! Tables with Zeek's conn columns become flows, with `label` and `detailed-label` as ground
+//! truth; any other table becomes generic events. An empty cell is an unset field. A quoted cell
+//! may not hold a line break: one stray quote would else swallow the rows after it.
 
 use crate::Options;
 use crate::common;

@@ -1,7 +1,8 @@
-//! Zeek's JSON logs: one object a line, flat keys with dots; times as seconds, ISO 8601 or epoch ms.
+//! Zeek's JSON logs: one object a line, flat keys with dots; times as seconds, ISO 8601 or epoch
+//! ms.
 //!
-//! `_path` names the log where it is written; otherwise the keys do. What the fields mean stands in
-//! `zeek`. Objects inside (shippers expand `id`) are flattened to the dotted names.
+//! `_path` names the log where it is written; otherwise the keys do. What the fields mean stands
+//! in `zeek`. Objects inside (shippers expand `id`) are flattened to the dotted names.
 
 use crate::error::Error;
 use crate::json::{self, Fields, Json};

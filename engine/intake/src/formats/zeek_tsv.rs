@@ -1,8 +1,9 @@
 //! Zeek's tab-separated logs: `#` headers name separators, columns and types; rows follow.
 //!
-//! Columns are always taken from the header, which may change within a file. A file whose header is
-//! lost is read when its rows have the shape of the classic conn log, and set aside otherwise.
-//! What the fields mean stands in `zeek`. Escapes (`\xHH`, `\\`) are undone where the result is UTF-8.
+//! Columns are always taken from the header, which may change within a file. A file whose header
+//! is lost is read when its rows have the shape of the classic conn log, and set aside otherwise.
+//! What the fields mean stands in `zeek`. Escapes (`\xHH`, `\\`) are undone where the result is
+//! UTF-8.
 
 use crate::error::Error;
 use crate::json::Json;
@@ -171,7 +172,8 @@ pub(crate) fn read(line: &[u8], state: &mut Option<Arc<Header>>) -> Result<Parse
     }
 }
 
-/// The row has as many columns as the classic conn log, with its protocol and state in their places.
+/// The row has as many columns as the classic conn log, with its protocol and state in their
+/// places.
 fn classic_conn(text: &str) -> bool {
     let cells: Vec<&str> = text.split('\t').take(CLASSIC_CONN.len() + 1).collect();
     cells.len() == CLASSIC_CONN.len()
@@ -233,7 +235,8 @@ fn row(text: &str, header: &Header) -> Result<Parsed, Error> {
             found += usize::from(start < line.len());
             break;
         };
-        // separators are ASCII or one byte of a char; `get` keeps a hostile separator from splitting one
+        // separators are ASCII or one byte of a char; `get` keeps a hostile separator from
+        // splitting one
         let cell = text.get(start..end).ok_or(Error::Utf8(start))?;
         start = end + 1;
         found += 1;
@@ -275,7 +278,11 @@ fn value_of<'a>(cell: &'a str, column: &Column, declared: &Declared, escaped: bo
     if cell == declared.empty {
         return Json::cell("");
     }
-    if column.place == Place::Extra {
+    // numbers that may be kept untyped after all keep their kind
+    if matches!(
+        column.place,
+        Place::Extra | Place::Status | Place::AuthAttempts | Place::NoticePort
+    ) {
         scalar(cell, column.kind, escaped)
     } else {
         Json::Text(if escaped { unescape(cell) } else { Cow::Borrowed(cell) })
