@@ -312,7 +312,8 @@ fn read(
             Err(_) => {}
         }
     }
-    if !claimed && format.is_none() {
+    // broken JSON among lines of another format is best called that
+    if !claimed && (format.is_none() || record.starts_with(b"{")) {
         reason = unknown(record);
     }
     comment_or(record, reason)

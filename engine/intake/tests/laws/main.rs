@@ -266,3 +266,18 @@ fn a_record_of_very_many_members_is_set_aside() {
     decoder.next_batch(true);
     assert_eq!(decoder.quarantine().kept[0].reason, "more than 4096 members");
 }
+
+#[test]
+fn a_broken_record_of_another_format_is_called_what_it_is() {
+    let reasons = |input: &str| {
+        let (_, decoder) = run(fresh(), input.as_bytes(), &[50]);
+        let kept = &decoder.quarantine().kept;
+        kept.iter().map(|q| q.reason.to_string()).collect::<Vec<_>>()
+    };
+    let login = "Jan  5 08:00:00 h p: m\n";
+    let found = reasons(&format!("{login}{{\"ts\":1,\n{login}"));
+    assert!(found.len() == 1 && found[0].starts_with("not JSON"), "{found:?}");
+    let port = "{\"ts\":1,\"id.orig_h\":\"10.1.0.5\",\"id.orig_p\":70000}\n";
+    assert_eq!(reasons(&format!("{login}{port}{login}")), ["port 70000 is over 65535"]);
+    assert_eq!(reasons(&format!("{login}what is this\n")), ["not a syslog line: no time"]);
+}
