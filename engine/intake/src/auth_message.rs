@@ -1,8 +1,8 @@
 //! What the free text of Linux's login services says: sshd, PAM, su, sudo, login, ftpd, klogind.
 //!
-//! Each shape is one function from text to [`Told`]; a message without a known shape tells nothing.
-//! Texts are attacker-influenced (user names are): the last ` from ` counts, since the service writes
-//! the address after the name.
+//! Each shape is one function from text to [`Told`]; a message without a known shape tells
+//! nothing. Texts are attacker-influenced (user names are): the last ` from ` counts, since the
+//! service writes the address after the name.
 
 use threat::event::{AuthActivity, Outcome};
 use threat::{Host, Text};
@@ -161,7 +161,8 @@ fn pam_fields(mut told: Told, text: &str) -> Told {
     told
 }
 
-/// `FAILED SU (to root) alice on pts/0`, `(to root) alice on pts/0`, `Successful su for root by alice`
+/// `FAILED SU (to root) alice on pts/0`, `(to root) alice on pts/0`, `Successful su for root by
+/// alice`
 fn su(message: &str) -> Option<Told> {
     let switch = |outcome, user| {
         Some(Told { user: account(user), ..Told::new(AuthActivity::Switch, outcome) })
@@ -250,116 +251,47 @@ mod tests {
         (t.outcome, user, host, t.port, t.invalid_user, t.attempts)
     }
 
+    type Case =
+        (&'static str, &'static str, (Outcome, &'static str, &'static str, Option<u16>, bool, u32));
+
+    use Outcome::{Failure as F, Success as S};
+
+    #[rustfmt::skip]
+    const CASES: [Case; 13] = [
+        ("sshd", "Failed password for root from 10.0.0.9 port 41 ssh2",
+            (F, "root", "10.0.0.9", Some(41), false, 1)),
+        ("sshd", "Failed none for invalid user  from 10.0.0.9 port 41 ssh2",
+            (F, "", "10.0.0.9", Some(41), true, 1)),
+        ("sshd", "Failed password for invalid user a from b from 10.0.0.9 port 41 ssh2",
+            (F, "a from b", "10.0.0.9", Some(41), true, 1)),
+        ("sshd", "message repeated 5 times: [ Failed password for root from 10.0.0.9 port 41 ssh2]",
+            (F, "root", "10.0.0.9", Some(41), false, 5)),
+        ("sshd", "Invalid user  0101 from 10.0.0.9",
+            (F, "0101", "10.0.0.9", None, true, 1)),
+        ("sshd", "Accepted publickey for eve from 2001:db8::1 port 50 ssh2: RSA SHA256:x from y",
+            (S, "eve", "2001:db8::1", Some(50), false, 1)),
+        ("sshd", "PAM 4 more authentication failures; uid=0 ruser= rhost=h.example.com  user=root",
+            (F, "root", "h.example.com", None, false, 4)),
+        ("sshd", "pam_unix(sshd:auth): authentication failure; uid=0 ruser= rhost=10.0.0.9 ",
+            (F, "", "10.0.0.9", None, false, 1)),
+        ("su", "session opened for user news by (uid=0)",
+            (S, "news", "", None, false, 1)),
+        ("su", "FAILED SU (to root) alice on pts/0",
+            (F, "alice", "", None, false, 1)),
+        ("sudo", "alice : 3 incorrect password attempts ; TTY=pts/0 ; USER=root ; COMMAND=/bin/ls",
+            (F, "alice", "", None, false, 3)),
+        ("klogind", "Authentication failed from 10.0.0.9 (10.0.0.9): Software caused abort ",
+            (F, "", "10.0.0.9", None, false, 1)),
+        ("ftpd", "ANONYMOUS FTP LOGIN FROM 10.0.0.9,  (anonymous)",
+            (S, "anonymous", "10.0.0.9", None, false, 1)),
+    ];
+
     #[test]
     fn each_shape_tells_who_from_where_and_how_often() {
-        use Outcome::{Failure as F, Success as S};
-        let case = |program, message, outcome, user: &str, host: &str, port, invalid, n| {
+        for (program, message, (outcome, user, host, port, invalid, n)) in CASES {
             let expected = (outcome, user.to_owned(), host.to_owned(), port, invalid, n);
             assert_eq!(told(program, message), expected, "{message}");
-        };
-        case(
-            "sshd",
-            "Failed password for root from 10.0.0.9 port 41 ssh2",
-            F,
-            "root",
-            "10.0.0.9",
-            Some(41),
-            false,
-            1,
-        );
-        case(
-            "sshd",
-            "Failed none for invalid user  from 10.0.0.9 port 41 ssh2",
-            F,
-            "",
-            "10.0.0.9",
-            Some(41),
-            true,
-            1,
-        );
-        case(
-            "sshd",
-            "Failed password for invalid user a from b from 10.0.0.9 port 41 ssh2",
-            F,
-            "a from b",
-            "10.0.0.9",
-            Some(41),
-            true,
-            1,
-        );
-        case(
-            "sshd",
-            "message repeated 5 times: [ Failed password for root from 10.0.0.9 port 41 ssh2]",
-            F,
-            "root",
-            "10.0.0.9",
-            Some(41),
-            false,
-            5,
-        );
-        case("sshd", "Invalid user  0101 from 10.0.0.9", F, "0101", "10.0.0.9", None, true, 1);
-        case(
-            "sshd",
-            "Accepted publickey for eve from 2001:db8::1 port 50 ssh2: RSA SHA256:x from y",
-            S,
-            "eve",
-            "2001:db8::1",
-            Some(50),
-            false,
-            1,
-        );
-        case(
-            "sshd",
-            "PAM 4 more authentication failures; logname= uid=0 ruser= rhost=h.example.com  user=root",
-            F,
-            "root",
-            "h.example.com",
-            None,
-            false,
-            4,
-        );
-        case(
-            "sshd",
-            "pam_unix(sshd:auth): authentication failure; logname= uid=0 ruser= rhost=10.0.0.9 ",
-            F,
-            "",
-            "10.0.0.9",
-            None,
-            false,
-            1,
-        );
-        case("su", "session opened for user news by (uid=0)", S, "news", "", None, false, 1);
-        case("su", "FAILED SU (to root) alice on pts/0", F, "alice", "", None, false, 1);
-        case(
-            "sudo",
-            "alice : 3 incorrect password attempts ; TTY=pts/0 ; USER=root ; COMMAND=/bin/ls",
-            F,
-            "alice",
-            "",
-            None,
-            false,
-            3,
-        );
-        case(
-            "klogind",
-            "Authentication failed from 10.0.0.9 (10.0.0.9): Software caused connection abort ",
-            F,
-            "",
-            "10.0.0.9",
-            None,
-            false,
-            1,
-        );
-        case(
-            "ftpd",
-            "ANONYMOUS FTP LOGIN FROM 10.0.0.9,  (anonymous)",
-            S,
-            "anonymous",
-            "10.0.0.9",
-            None,
-            false,
-            1,
-        );
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Names that many products give to the same thing: time, the two sides, the account.
 //!
-//! For records of unknown shape (`ndjson`, `csv`) alone; a format that knows its fields maps them itself.
+//! For records of unknown shape (`ndjson`, `csv`) alone; a format that knows its fields maps them
+//! itself.
 
 use crate::error::Error;
 use crate::json::{Fields, Json};
@@ -68,11 +69,11 @@ const USERS: [&str; 7] =
     ["user", "user.name", "username", "user_name", "userName", "account", "userIdentity.userName"];
 
 /// Takes the best of `names` out of the fields.
-fn take<'a>(fields: &mut Fields<'a>, names: &[&str]) -> Option<(usize, Json<'a>)> {
+fn take<'a>(fields: &mut Fields<'a>, names: &[&str]) -> Option<Json<'a>> {
     let index = names.iter().find_map(|n| {
         fields.iter().position(|(name, v)| name == n && !matches!(v, Json::Null | Json::List(_)))
     })?;
-    Some((index, fields.remove(index).1))
+    Some(fields.remove(index).1)
 }
 
 /// Takes a host by one of `names`; a value that is no text stays among the fields.
@@ -91,22 +92,22 @@ pub(crate) fn fill(
     offset_seconds: i32,
 ) -> Result<(), Error> {
     let before = fields.len();
-    if let Some((_, time)) = take(fields, &TIMES) {
+    if let Some(time) = take(fields, &TIMES) {
         draft.time = Some(time.time(offset_seconds)?);
     }
     draft.src_host = take_host(fields, &SOURCES);
     draft.dst_host = take_host(fields, &TARGETS);
-    if draft.src_host.is_some() {
-        if let Some((_, port)) = take(fields, &SOURCE_PORTS) {
-            draft.src_port = port.port()?;
-        }
+    if draft.src_host.is_some()
+        && let Some(port) = take(fields, &SOURCE_PORTS)
+    {
+        draft.src_port = port.port()?;
     }
-    if draft.dst_host.is_some() {
-        if let Some((_, port)) = take(fields, &TARGET_PORTS) {
-            draft.dst_port = port.port()?;
-        }
+    if draft.dst_host.is_some()
+        && let Some(port) = take(fields, &TARGET_PORTS)
+    {
+        draft.dst_port = port.port()?;
     }
-    if let Some((_, user)) = take(fields, &USERS) {
+    if let Some(user) = take(fields, &USERS) {
         draft.user = user.text();
     }
     draft.typed += (before - fields.len()) as u32;

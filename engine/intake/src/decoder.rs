@@ -1,7 +1,7 @@
 //! The decoder of one source: bytes in, batches of events out, everything accounted for.
 //!
-//! Work happens in `next_batch`, not in `push`, so that back-pressure is simply not asking. A decoder
-//! made from a checkpoint continues exactly where the checkpoint's batch ended.
+//! Work happens in `next_batch`, not in `push`, so that back-pressure is simply not asking. A
+//! decoder made from a checkpoint continues exactly where the checkpoint's batch ended.
 
 use crate::error::Error;
 use crate::formats::{Format, Headers};
@@ -13,8 +13,8 @@ use threat::event::{Position, RawRef};
 use threat::limits::{BATCH_EVENTS, RECORD_BYTES};
 use threat::{EventBatch, IntakeCounts, SourceId};
 
-/// Raw bytes that a batch may hold: it is closed early when long records fill it, so that a batch of
-/// records at the length limit does not grow to 256 of them.
+/// Raw bytes that a batch may hold: it is closed early when long records fill it, so that a batch
+/// of records at the length limit does not grow to 256 of them.
 pub const BATCH_BYTES: usize = 4 << 20;
 
 /// Records that [`Format::sniff`] looks at before it gives up: banners and comments come first.
@@ -27,7 +27,8 @@ pub struct Options {
     pub reference_year: i16,
     /// Seconds east of UTC of local times that name no offset.
     pub utc_offset_seconds: i32,
-    /// The one format to read; `None` finds it by content, record by record where formats are mixed.
+    /// The one format to read; `None` finds it by content, record by record where formats are
+    /// mixed.
     pub format: Option<Format>,
     /// A longer record is set aside without being held.
     pub max_record_bytes: usize,
@@ -64,7 +65,8 @@ pub struct Checkpoint {
     headers: Headers,
 }
 
-/// How many fields found a typed place. Fields that fill one and are kept by name too count as both.
+/// How many fields found a typed place. Fields that fill one and are kept by name too count as
+/// both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Coverage {
     /// Fields that found a typed place.
@@ -132,8 +134,8 @@ impl Decoder {
         }
     }
 
-    /// Takes the source's next bytes, in chunks of any size. Ask for batches until there is none before
-    /// pushing again: then never more than one chunk and one record are held.
+    /// Takes the source's next bytes, in chunks of any size. Ask for batches until there is none
+    /// before pushing again: then never more than one chunk and one record are held.
     pub fn push(&mut self, bytes: &[u8]) {
         self.framer.push(bytes);
     }
@@ -143,15 +145,17 @@ impl Decoder {
         self.framer.finish();
     }
 
-    /// The source broke off (a truncated archive, say): what is left of the last record is quarantined
-    /// with this reason, and so is the end itself where nothing is left, so that it shows.
+    /// The source broke off (a truncated archive, say): what is left of the last record is
+    /// quarantined with this reason, and so is the end itself where nothing is left, so that it
+    /// shows.
     pub fn abort(&mut self, reason: &str) {
         self.broken = reason.to_owned();
         self.framer.abort();
     }
 
-    /// A full batch; with `flush` whatever there is, even a batch without events when other records
-    /// moved the offset. Its `sequence` is 0: the caller numbers batches. `None`: push more.
+    /// A full batch; with `flush` whatever there is, even a batch without events when other
+    /// records moved the offset. Its `sequence` is 0: the caller numbers batches. `None`: push
+    /// more.
     pub fn next_batch(&mut self, flush: bool) -> Option<EventBatch> {
         loop {
             let full = self.batch.events.len() >= self.options.batch_events.max(1)
@@ -267,7 +271,8 @@ fn is_blank(record: &[u8]) -> bool {
     matches!(record.trim_ascii(), b"" | b"[" | b"]" | b"],")
 }
 
-/// Reads a record in the current format; else in whichever other takes it, which then is the current.
+/// Reads a record in the current format; else in whichever other takes it, which then is the
+/// current.
 fn read(
     record: &[u8],
     format: &mut Option<Format>,
@@ -307,7 +312,8 @@ fn read(
             Err(_) => {}
         }
     }
-    if !claimed && format.is_none() {
+    // broken JSON among lines of another format is best called that
+    if !claimed && (format.is_none() || record.starts_with(b"{")) {
         reason = unknown(record);
     }
     comment_or(record, reason)

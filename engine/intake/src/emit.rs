@@ -1,10 +1,11 @@
-//! Events as OCSF 1.8 JSON. `formats::ocsf` reads it back to an equal event, apart from `position` and
-//! `raw`, which belong to the source that an event was read from.
+//! Events as OCSF 1.8 JSON. `formats::ocsf` reads it back to an equal event, apart from `position`
+//! and `raw`, which belong to the source that an event was read from.
 //!
-//! Standard attributes carry what OCSF has a place for. What it has none for, or only a coarser one
-//! (microseconds, wire bytes, the origin's log), is repeated exactly under `unmapped.watchfire`, and
-//! `extra` goes to `unmapped` by name. Classes without endpoints carry the sides there as well. Numbers
-//! that are not finite have no JSON form and become null; intake makes none.
+//! Standard attributes carry what OCSF has a place for. What it has none for, or only a coarser
+//! one (microseconds, wire bytes, the origin's log), is repeated exactly under
+//! `unmapped.watchfire`, and `extra` goes to `unmapped` by name. Classes without endpoints carry
+//! the sides there as well. Numbers that are not finite have no JSON form and become null; intake
+//! makes none.
 //!
 //! Mapping: Flow, Tls -> 4001; Http -> 4002; Dns -> 4003; Authentication -> 3002; Finding -> 2004;
 //! File -> 4010; Anomaly, Generic -> base event. `conn_state` -> `activity_id` and `status_code`.
@@ -125,7 +126,8 @@ fn endpoint(e: &Endpoint) -> Out {
     object.into()
 }
 
-/// Endpoints stand at the top where the class has them, in the evidence of a finding, else with us.
+/// Endpoints stand at the top where the class has them, in the evidence of a finding, else with
+/// us.
 fn sides(event: &Event, top: &mut Object, own: &mut Object) {
     let mut both = Object::new();
     for (name, side) in [("src_endpoint", &event.src), ("dst_endpoint", &event.dst)] {
@@ -211,7 +213,8 @@ fn flow(f: &Flow, top: &mut Object, own: &mut Object) -> u32 {
     flow_activity(f.state)
 }
 
-/// What each of the thirteen states means in OCSF's words: open, close, reset, fail, refuse, traffic.
+/// What each of the thirteen states means in OCSF's words: open, close, reset, fail, refuse,
+/// traffic.
 const fn flow_activity(state: ConnState) -> u32 {
     match state {
         ConnState::S1 => 1,

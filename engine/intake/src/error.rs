@@ -21,6 +21,9 @@ pub enum Error {
     /// Nested deeper than [`JSON_DEPTH`](crate::json::JSON_DEPTH).
     #[error("nested deeper than {} levels", crate::json::JSON_DEPTH)]
     Depth,
+    /// More members than [`JSON_MEMBERS`](crate::json::JSON_MEMBERS).
+    #[error("more than {} members", crate::json::JSON_MEMBERS)]
+    Members,
     /// JSON of another kind than the format asked for.
     #[error("JSON record is not {0}")]
     Foreign(&'static str),

@@ -1,7 +1,8 @@
 //! Bytes to records: lines, and JSON documents written over several lines.
 //!
-//! Holds at most one chunk and one record. A record over the limit is not held: its bytes are dropped
-//! as they come, and only its length and beginning are told. What records mean is not known here.
+//! Holds at most one chunk and one record. A record over the limit is not held: its bytes are
+//! dropped as they come, and only its length and beginning are told. What records mean is not
+//! known here.
 
 use memchr::memchr;
 use threat::event::Position;

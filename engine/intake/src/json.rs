@@ -1,18 +1,24 @@
 //! One JSON record as a tree that borrows its keys and texts from the line.
 //!
 //! A streaming serde visitor builds it; there is no `serde_json::Value` and, for usual records, no
-//! allocation besides the field list. The tree is also how the other formats hand a single value to
-//! the field mappers: text from a table is `Json::Text`, and the readers below take numbers from both.
+//! allocation besides the field list. The tree is also how the other formats hand a single value
+//! to the field mappers: text from a table is `Json::Text`, and the readers below take numbers
+//! from both.
 
 use crate::error::{Error, shown};
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 use threat::event::Value;
 use threat::{Host, Text, Timestamp};
 
 /// Nesting that a record may have: real ones stay under ten, and each level costs stack.
 pub const JSON_DEPTH: usize = 32;
+
+/// Members that a record may have, all levels together: the widest real ones (process events,
+/// dumps of settings) have a few hundred, and looking members up costs time by their number.
+pub const JSON_MEMBERS: usize = 4_096;
 
 /// Fields that a typical record has: sized so that the list is allocated once.
 const USUAL_FIELDS: usize = 28;
@@ -43,7 +49,9 @@ pub(crate) fn parse(line: &str) -> Result<Fields<'_>, Error> {
         return Err(Error::Json("not an object".into()));
     }
     let mut reader = serde_json::Deserializer::from_str(line);
-    let parsed = Node { depth: 0 }.deserialize(&mut reader).and_then(|v| reader.end().map(|()| v));
+    let members = Cell::new(0);
+    let node = Node { depth: 0, members: &members };
+    let parsed = node.deserialize(&mut reader).and_then(|v| reader.end().map(|()| v));
     match parsed {
         Ok(Json::Map(fields)) => Ok(fields),
         Ok(_) => Err(Error::Json("not an object".into())),
@@ -51,6 +59,8 @@ pub(crate) fn parse(line: &str) -> Result<Fields<'_>, Error> {
             let text = e.to_string();
             Err(if text.starts_with(DEPTH_MESSAGE) {
                 Error::Depth
+            } else if text.starts_with(WIDTH_MESSAGE) {
+                Error::Members
             } else if text.starts_with("number out of range") {
                 Error::NotFinite
             } else {
@@ -62,22 +72,25 @@ pub(crate) fn parse(line: &str) -> Result<Fields<'_>, Error> {
 
 /// How the visitor says that it went too deep; serde errors carry nothing but text.
 const DEPTH_MESSAGE: &str = "too deep";
+/// How it says that there were too many members.
+const WIDTH_MESSAGE: &str = "too wide";
 
-/// Reads one value at a depth.
-struct Node {
+/// Reads one value at a depth, counting the record's members.
+struct Node<'c> {
     depth: usize,
+    members: &'c Cell<usize>,
 }
 
-impl Node {
+impl Node<'_> {
     fn inner<E: de::Error>(&self) -> Result<Self, E> {
         if self.depth + 1 > JSON_DEPTH {
             return Err(E::custom(DEPTH_MESSAGE));
         }
-        Ok(Self { depth: self.depth + 1 })
+        Ok(Self { depth: self.depth + 1, members: self.members })
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Node {
+impl<'de> DeserializeSeed<'de> for Node<'_> {
     type Value = Json<'de>;
 
     fn deserialize<D: de::Deserializer<'de>>(self, reader: D) -> Result<Json<'de>, D::Error> {
@@ -85,7 +98,7 @@ impl<'de> DeserializeSeed<'de> for Node {
     }
 }
 
-impl<'de> Visitor<'de> for Node {
+impl<'de> Visitor<'de> for Node<'_> {
     type Value = Json<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,6 +144,10 @@ impl<'de> Visitor<'de> for Node {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json<'de>, A::Error> {
         let mut fields = Vec::with_capacity(if self.depth == 0 { USUAL_FIELDS } else { 0 });
         while let Some(key) = map.next_key_seed(Key)? {
+            self.members.set(self.members.get() + 1);
+            if self.members.get() > JSON_MEMBERS {
+                return Err(de::Error::custom(WIDTH_MESSAGE));
+            }
             fields.push((key, map.next_value_seed(self.inner()?)?));
         }
         Ok(Json::Map(fields))
@@ -302,8 +319,8 @@ impl<'a> Json<'a> {
         time.ok_or_else(|| Error::Time(self.text().map_or_else(String::new, |t| shown(&t))))
     }
 
-    /// The untyped form. Members are sorted by name and the last of equal names stays, so that equal
-    /// records give equal values; not-finite numbers become text.
+    /// The untyped form. Members are sorted by name and the last of equal names stays, so that
+    /// equal records give equal values; not-finite numbers become text.
     pub(crate) fn value(self) -> Value {
         match self {
             Json::Null => Value::Null,

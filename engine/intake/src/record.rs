@@ -4,6 +4,7 @@
 
 use crate::error::Error;
 use crate::json::{Fields, Json};
+use std::collections::{BTreeMap, BTreeSet};
 use threat::event::{Body, Endpoint, Event, Origin, Value};
 use threat::{Host, Text, Timestamp};
 
@@ -65,7 +66,8 @@ impl Draft {
         }
     }
 
-    /// The event. Of equal names in `extra` the last value stays; a port without its host goes there.
+    /// The event. Of equal names in `extra` the last value stays; a port without its host goes
+    /// there.
     pub(crate) fn finish(mut self, product: &str, service: &str) -> Result<Parsed, Error> {
         let time = self.time.ok_or(Error::NoTime)?;
         let src = endpoint(&mut self.extra, self.src_host, self.src_port, "src_port");
@@ -108,16 +110,29 @@ fn label(label: Option<Text>, detailed: Option<Text>) -> Option<Text> {
     }
 }
 
-/// Leaves the last of equal names, at the place of the first.
+/// Leaves the last of equal names, at the place of the first. Few names are compared with each
+/// other; many are looked up, so that a hostile record costs no more than its length.
 fn drop_repeated(extra: &mut Vec<(Text, Value)>) {
-    let mut i = 1;
-    while i < extra.len() {
-        match extra[..i].iter().position(|(n, _)| *n == extra[i].0) {
-            Some(first) => {
-                let (_, value) = extra.remove(i);
-                extra[first].1 = value;
+    const FEW: usize = 24;
+    let distinct = if extra.len() <= FEW {
+        (1..extra.len()).all(|i| extra[..i].iter().all(|(n, _)| *n != extra[i].0))
+    } else {
+        let names: BTreeSet<&str> = extra.iter().map(|(n, _)| n.as_str()).collect();
+        names.len() == extra.len()
+    };
+    if distinct {
+        return;
+    }
+    let mut places: BTreeMap<Text, usize> = BTreeMap::new();
+    let mut kept: Vec<(Text, Value)> = Vec::with_capacity(extra.len());
+    for (name, value) in extra.drain(..) {
+        match places.get(&name) {
+            Some(&first) => kept[first].1 = value,
+            None => {
+                places.insert(name.clone(), kept.len());
+                kept.push((name, value));
             }
-            None => i += 1,
         }
     }
+    *extra = kept;
 }

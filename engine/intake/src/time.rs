@@ -1,5 +1,6 @@
 //! Reading times: epoch seconds as text or number, epoch milli-, micro- and nanoseconds by their
-//! size, ISO 8601 and RFC 3339 with any common way to write the offset, and syslog's year-less dates.
+//! size, ISO 8601 and RFC 3339 with any common way to write the offset, and syslog's year-less
+//! dates.
 //!
 //! No clock and no time zone database: offsets are in the text or handed in.
 
@@ -7,8 +8,8 @@ use jiff::civil::DateTime;
 use jiff::tz::Offset;
 use threat::Timestamp;
 
-/// Seconds since the epoch stay below this (the year 5138) and milliseconds above it (1973), so that
-/// a bare number tells its unit. The same distance separates milli-, micro- and nanoseconds.
+/// Seconds since the epoch stay below this (the year 5138) and milliseconds above it (1973), so
+/// that a bare number tells its unit. The same distance separates milli-, micro- and nanoseconds.
 const SECONDS_BELOW: f64 = 1e11;
 
 /// Epoch seconds as decimal text, exact to the microsecond; larger units as in [`epoch`].

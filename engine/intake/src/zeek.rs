@@ -1,16 +1,16 @@
-//! What the fields of Zeek's logs mean: from (log, field name) to a typed place.
+//! What the fields of Zeek's logs mean: the logs with a typed body, and the filling of that body.
 //!
-//! Used by the tab-separated and the JSON form and by CSV files with Zeek's columns, so that one log
-//! gives one event however it was written. Reading the bytes is not done here.
+//! Used by the tab-separated and the JSON form and by CSV files with Zeek's columns, so that one
+//! log gives one event however it was written. Reading the bytes is not done here.
 
 use crate::error::Error;
 use crate::json::{self, Fields, Json};
 use crate::record::Draft;
+use crate::zeek_places::Place;
+use threat::Severity;
 use threat::event::{
-    AuthActivity, Authentication, Body, ConnState, Dns, FileSeen, Finding, Flow, Http, Oddity,
-    Outcome, Protocol, Tls,
+    AuthActivity, Authentication, Body, ConnState, Dns, Finding, Flow, Http, Outcome, Protocol, Tls,
 };
-use threat::{Severity, Text};
 
 /// The logs with typed fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +87,9 @@ impl Log {
     fn body(self) -> Body {
         match self {
             Self::Conn => Body::Flow(Flow::default()),
-            Self::Dns => Body::Dns(Box::new(Dns::default())),
-            Self::Http => Body::Http(Box::new(Http::default())),
-            Self::Ssl => Body::Tls(Box::new(Tls::default())),
+            Self::Dns => Body::Dns(Box::default()),
+            Self::Http => Body::Http(Box::default()),
+            Self::Ssl => Body::Tls(Box::default()),
             Self::Ssh => Body::Authentication(Box::new(Authentication {
                 activity: AuthActivity::Logon,
                 service: Some("ssh".into()),
@@ -100,8 +100,8 @@ impl Log {
             Self::Notice => {
                 Body::Finding(Box::new(Finding { severity: Severity::Low, ..Finding::default() }))
             }
-            Self::Files => Body::File(Box::new(FileSeen::default())),
-            Self::Weird => Body::Anomaly(Box::new(Oddity::default())),
+            Self::Files => Body::File(Box::default()),
+            Self::Weird => Body::Anomaly(Box::default()),
             Self::Other => Body::Generic,
         }
     }
@@ -111,130 +111,8 @@ impl Log {
     }
 }
 
-/// Where a field goes. Which body the names belong to follows from the log that they were found for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[rustfmt::skip]
-pub(crate) enum Place {
-    Time, Uid, SrcHost, SrcPort, DstHost, DstPort, User, Label, DetailedLabel, Extra,
-    // conn
-    Protocol, Service, Duration, OrigBytes, RespBytes, ConnState, LocalOrig, LocalResp, Missed,
-    History, OrigPackets, OrigIpBytes, RespPackets, RespIpBytes,
-    // dns
-    Query, Qtype, Rcode, Answers, Rtt, Rejected,
-    // http
-    Method, HttpHost, Uri, Referrer, UserAgent, Status, RequestBytes, ResponseBytes, Mime,
-    // ssl
-    Version, Cipher, ServerName, Established, Resumed, Ja3, Subject, Issuer, Validation,
-    // ssh
-    AuthSuccess, AuthAttempts, Client, Server,
-    // notice
-    Note, Message, NoticeSrc, NoticeDst, NoticePort,
-    // files
-    FileMime, FileName, SeenBytes, Carrier, Md5, Sha1, Sha256, TxHosts, RxHosts, ConnUids,
-    // weird
-    Name, Detail,
-}
-
-/// The place of a log's field.
-pub(crate) fn place(log: Log, name: &str) -> Place {
-    match name {
-        "ts" => return Place::Time,
-        "uid" => return Place::Uid,
-        "id.orig_h" => return Place::SrcHost,
-        "id.orig_p" => return Place::SrcPort,
-        "id.resp_h" => return Place::DstHost,
-        "id.resp_p" => return Place::DstPort,
-        "label" => return Place::Label,
-        "detailedlabel" | "detailed-label" | "detailed_label" => return Place::DetailedLabel,
-        _ => {}
-    }
-    match log {
-        Log::Conn => conn_place(name),
-        Log::Dns => match name {
-            "query" => Place::Query,
-            "qtype_name" => Place::Qtype,
-            "rcode_name" => Place::Rcode,
-            "answers" => Place::Answers,
-            "rtt" => Place::Rtt,
-            "rejected" => Place::Rejected,
-            _ => Place::Extra,
-        },
-        Log::Http => match name {
-            "method" => Place::Method,
-            "host" => Place::HttpHost,
-            "uri" => Place::Uri,
-            "referrer" => Place::Referrer,
-            "user_agent" => Place::UserAgent,
-            "status_code" => Place::Status,
-            "request_body_len" => Place::RequestBytes,
-            "response_body_len" => Place::ResponseBytes,
-            "resp_mime_types" => Place::Mime,
-            "username" => Place::User,
-            _ => Place::Extra,
-        },
-        _ => other_place(log, name),
-    }
-}
-
-fn conn_place(name: &str) -> Place {
-    match name {
-        "proto" => Place::Protocol,
-        "service" => Place::Service,
-        "duration" => Place::Duration,
-        "orig_bytes" => Place::OrigBytes,
-        "resp_bytes" => Place::RespBytes,
-        "conn_state" => Place::ConnState,
-        "local_orig" => Place::LocalOrig,
-        "local_resp" => Place::LocalResp,
-        "missed_bytes" => Place::Missed,
-        "history" => Place::History,
-        "orig_pkts" => Place::OrigPackets,
-        "orig_ip_bytes" => Place::OrigIpBytes,
-        "resp_pkts" => Place::RespPackets,
-        "resp_ip_bytes" => Place::RespIpBytes,
-        _ => Place::Extra,
-    }
-}
-
-fn other_place(log: Log, name: &str) -> Place {
-    match (log, name) {
-        (Log::Ssl, "version") => Place::Version,
-        (Log::Ssl, "cipher") => Place::Cipher,
-        (Log::Ssl, "server_name") => Place::ServerName,
-        (Log::Ssl, "established") => Place::Established,
-        (Log::Ssl, "resumed") => Place::Resumed,
-        (Log::Ssl, "ja3") => Place::Ja3,
-        (Log::Ssl, "subject") => Place::Subject,
-        (Log::Ssl, "issuer") => Place::Issuer,
-        (Log::Ssl, "validation_status") => Place::Validation,
-        (Log::Ssh, "auth_success") => Place::AuthSuccess,
-        (Log::Ssh, "auth_attempts") => Place::AuthAttempts,
-        (Log::Ssh, "client") => Place::Client,
-        (Log::Ssh, "server") => Place::Server,
-        (Log::Notice, "note") => Place::Note,
-        (Log::Notice, "msg") => Place::Message,
-        (Log::Notice, "src") => Place::NoticeSrc,
-        (Log::Notice, "dst") => Place::NoticeDst,
-        (Log::Notice, "p") => Place::NoticePort,
-        (Log::Files, "mime_type") => Place::FileMime,
-        (Log::Files, "filename") => Place::FileName,
-        (Log::Files, "seen_bytes") => Place::SeenBytes,
-        (Log::Files, "source") => Place::Carrier,
-        (Log::Files, "md5") => Place::Md5,
-        (Log::Files, "sha1") => Place::Sha1,
-        (Log::Files, "sha256") => Place::Sha256,
-        (Log::Files, "tx_hosts") => Place::TxHosts,
-        (Log::Files, "rx_hosts") => Place::RxHosts,
-        (Log::Files, "conn_uids") => Place::ConnUids,
-        (Log::Weird, "name") => Place::Name,
-        (Log::Weird, "addl") => Place::Detail,
-        (Log::Other, "user" | "username") => Place::User,
-        _ => Place::Extra,
-    }
-}
-
-/// Puts a present field into its place. `name` is used when it turns out that the value must be kept
-/// untyped (a state or protocol that we have no name for, the second of several hosts).
+/// Puts a present field into its place. `name` is used when it turns out that the value must be
+/// kept untyped (a state or protocol that we have no name for, the second of several hosts).
 pub(crate) fn assign(d: &mut Draft, p: Place, name: &str, v: Json<'_>) -> Result<(), Error> {
     d.typed += 1;
     match p {
@@ -391,7 +269,8 @@ fn rarer_field(d: &mut Draft, p: Place, name: &str, v: Json<'_>) -> Result<(), E
     Ok(())
 }
 
-/// A notice's own addresses: they stand in for a missing connection, and are kept when they differ.
+/// A notice's own addresses: they stand in for a missing connection, and are kept when they
+/// differ.
 fn notice_endpoint(d: &mut Draft, p: Place, name: &str, v: Json<'_>) -> Result<(), Error> {
     let fits = match p {
         Place::NoticeSrc => first_or_same(&mut d.src_host, v.host()),
@@ -427,34 +306,4 @@ fn several(d: &mut Draft, p: Place, name: &str, v: Json<'_>) {
     if !used || all.len() > 1 {
         d.keep(name, v);
     }
-}
-
-/// Columns that Zeek's conn log has had since 2.5, in their order: for files whose header is lost.
-pub(crate) const CLASSIC_CONN: [(&str, &str); 21] = [
-    ("ts", "time"),
-    ("uid", "string"),
-    ("id.orig_h", "addr"),
-    ("id.orig_p", "port"),
-    ("id.resp_h", "addr"),
-    ("id.resp_p", "port"),
-    ("proto", "enum"),
-    ("service", "string"),
-    ("duration", "interval"),
-    ("orig_bytes", "count"),
-    ("resp_bytes", "count"),
-    ("conn_state", "string"),
-    ("local_orig", "bool"),
-    ("local_resp", "bool"),
-    ("missed_bytes", "count"),
-    ("history", "string"),
-    ("orig_pkts", "count"),
-    ("orig_ip_bytes", "count"),
-    ("resp_pkts", "count"),
-    ("resp_ip_bytes", "count"),
-    ("tunnel_parents", "set[string]"),
-];
-
-/// The name of a log as an origin's service.
-pub(crate) fn service_name(path: &str) -> Text {
-    Text::from(path)
 }

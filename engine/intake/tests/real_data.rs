@@ -1,10 +1,17 @@
-//! Everything real that lies in the shared data folder is read, its counts balance, and only what is
-//! truly malformed is set aside. Skips with a word where the folder is absent.
+//! Everything real that lies in the shared data folder is read, its counts balance, and only what
+//! is truly malformed is set aside. Skips with a word where the folder is absent.
 
-use intake::{Decoder, Format, Options};
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test reads its files and fails by panicking"
+)]
+
+use intake::{Decoder, Format, Options, emit};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use threat::event::{Body, Outcome};
 use threat::{Event, EventClass, SourceId};
 
 fn root() -> Option<PathBuf> {
@@ -57,12 +64,15 @@ fn decode(bytes: &[u8]) -> (Decoder, Vec<Event>) {
 }
 
 /// Records known to be malformed, by file name, with a part of their reason.
-const MALFORMED: [(&str, u64, &str); 4] = [
+const MALFORMED: [(&str, u64, &str); 5] = [
     // two ports 93145, the second in a line that is cut as well
-    ("conn_json.log", 1, "port 93145"),
-    ("conn_json.log", 1, "not JSON"),
-    ("conn.log", 1, "columns"),
-    ("conn_top.log", 1, "columns"),
+    ("truncated/conn_json.log", 1, "port 93145"),
+    ("truncated/conn_json.log", 1, "not JSON"),
+    // each is cut in its last line, one of them has lost its header too
+    ("truncated/conn.log", 1, "9 columns where the header names 21"),
+    ("truncated/conn_top.log", 1, "Zeek row of 9 columns"),
+    // a row that lacks the value of a column in the middle
+    ("has_unknown_field/http.log", 1, "29 columns where the header names 30"),
 ];
 
 #[test]
@@ -88,18 +98,25 @@ fn captures_and_logs_are_read_and_only_malformed_records_are_set_aside() {
             counts.quarantined,
             decoder.coverage().share()
         );
-        for q in &decoder.quarantine().kept {
+        for q in decoder.quarantine().kept.iter().take(5) {
             println!("  line {}: {} | {:.80}", q.position.line, q.reason, q.excerpt);
         }
-        let truncated = path.parent().is_some_and(|p| p.ends_with("truncated"));
         let expected: Vec<_> =
-            MALFORMED.iter().filter(|m| truncated && m.0 == name).map(|m| (m.1, m.2)).collect();
+            MALFORMED.iter().filter(|m| path.ends_with(m.0)).map(|m| (m.1, m.2)).collect();
         let total: u64 = expected.iter().map(|e| e.0).sum();
         assert_eq!(counts.quarantined, total, "{name}");
         for (n, reason) in expected {
             let reasons = decoder.quarantine().reasons();
             let found: u64 = reasons.iter().filter(|r| r.0.contains(reason)).map(|r| r.1).sum();
             assert_eq!(found, n, "{name}: {reason}");
+        }
+        // what is written as OCSF is read back equal: a sample, since there are many
+        for event in events.iter().step_by(41) {
+            let (_, mut back) = decode(emit(event).to_string().as_bytes());
+            assert_eq!(back.len(), 1, "{name}: {event:?}");
+            back[0].position = event.position;
+            back[0].raw = event.raw;
+            assert_eq!(&back[0], event, "{name}");
         }
         for e in events {
             *classes.entry(e.class()).or_default() += 1;
@@ -130,4 +147,38 @@ fn regression_events_of_windows_are_documents_with_plain_field_names() {
     }
     println!("{read} events in {} files", all.len());
     assert!(read >= 105);
+}
+
+#[test]
+fn logins_of_real_syslog_are_found_as_often_as_their_words_stand_there() {
+    let Some(root) = root() else { return };
+    let path = root.join("sshd/OpenSSH_2k.log");
+    let text = String::from_utf8_lossy(&bytes(&path)).into_owned();
+    let lines = |word: &str| text.lines().filter(|l| l.contains(word)).count();
+    let (_, events) = decode(text.as_bytes());
+    let told: Vec<_> = events
+        .iter()
+        .filter_map(|e| match &e.body {
+            Body::Authentication(a) => Some((e, a)),
+            _ => None,
+        })
+        .collect();
+    let method =
+        |name: &str| told.iter().filter(|(_, a)| a.method.as_deref() == Some(name)).count();
+    assert_eq!(method("password"), lines("Failed password") + lines("Accepted password"));
+    assert_eq!(method("none"), lines("Failed none"));
+    let success = told.iter().filter(|(_, a)| a.outcome == Outcome::Success).count();
+    assert_eq!(
+        success,
+        lines("Accepted password") + lines("session opened") + lines("session closed")
+    );
+    let others = lines("authentication failure") + lines("Invalid user")
+        - lines("Too many authentication failures");
+    assert_eq!(told.len(), success + lines("Failed password") + lines("Failed none") + others);
+    // every failure but none has an address, and every generic record of a peer as well
+    assert!(told.iter().all(|(e, a)| a.outcome == Outcome::Success || e.src.is_some()));
+    let disconnects = events.iter().filter(|e| e.class() == EventClass::Generic && e.src.is_some());
+    assert!(disconnects.count() >= lines("Received disconnect"));
+    let attempts: u32 = told.iter().map(|(_, a)| a.attempts).sum();
+    assert!(attempts as usize > told.len());
 }

@@ -1,15 +1,17 @@
-//! Comma-, semicolon- or tab-separated tables with a header line (RFC 4180 quoting, one row a line).
+//! Comma-, semicolon- or tab-separated tables with a header line (RFC 4180 quoting, one row a
+//! line).
 //!
-//! Tables with Zeek's conn columns become flows, with `label` and `detailed-label` as ground truth;
-//! any other table becomes generic events. An empty cell is an unset field. A quoted cell may not
-//! hold a line break: one stray quote would else swallow the rows after it.
+//! Tables with Zeek's conn columns become flows, with `label` and `detailed-label` as ground
+//! truth; any other table becomes generic events. An empty cell is an unset field. A quoted cell
+//! may not hold a line break: one stray quote would else swallow the rows after it.
 
 use crate::Options;
 use crate::common;
 use crate::error::Error;
 use crate::json::{Fields, Json};
 use crate::record::{Draft, Parsed};
-use crate::zeek::{self, Log, Place};
+use crate::zeek::{self, Log};
+use crate::zeek_places::{Place, place};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -41,8 +43,8 @@ impl From<(u8, Vec<Text>)> for Header {
         let renamed: Vec<Text> = names.iter().map(zeek_name).collect();
         let has = |name: &str| renamed.iter().any(|n| n == name);
         let flows = has("ts") && has("id.orig_h") && has("id.resp_h") && has("proto");
-        let place = |n: &Text| zeek::place(Log::Conn, n);
-        let places = if flows { renamed.iter().map(place).collect() } else { Vec::new() };
+        let places =
+            if flows { renamed.iter().map(|n| place(Log::Conn, n)).collect() } else { Vec::new() };
         Self { delimiter, names, places }
     }
 }
@@ -121,7 +123,7 @@ fn row(text: &str, header: &Header, options: &Options) -> Result<Parsed, Error> 
     }
     let mut draft = Log::Conn.draft();
     for ((cell, name), place) in cells.into_iter().zip(&header.names).zip(&header.places) {
-        if cell.is_empty() || cell == "-" {
+        if matches!(cell.as_ref(), "" | "-" | "(empty)") {
             continue;
         }
         let value = if *place == Place::Extra { typed(cell) } else { Json::Text(cell) };

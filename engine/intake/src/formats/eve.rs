@@ -1,8 +1,9 @@
 //! Suricata's EVE: one JSON object a line, common members and one object named as `event_type`.
 //!
-//! flow, alert, dns, http, tls, ssh and anomaly are typed; other types are generic. What has no typed
-//! place stays under its dotted name (`flow.reason`). `flow_id` becomes the uid; the sides are as given.
-//! Flow byte counts of Suricata include headers: they fill the wire bytes, payload bytes stay unset.
+//! flow, alert, dns, http, tls, ssh and anomaly are typed; other types are generic. What has no
+//! typed place stays under its dotted name (`flow.reason`). `flow_id` becomes the uid; the sides
+//! are as given. Flow byte counts of Suricata include headers: they fill the wire bytes, payload
+//! bytes stay unset.
 
 use crate::error::Error;
 use crate::json::{self, Fields, Json};
@@ -87,8 +88,9 @@ fn flow(t: &mut Taker<'_>) -> Result<Flow, Error> {
 
 /// Suricata's flow and TCP states as Zeek would name them.
 ///
-/// Not TCP: who spoke (`S0` one way, `SF` both), and `OTH` for ICMP, as in Zeek. TCP: the flow state
-/// says how far it came, the TCP state which side began to close, the flags which side reset.
+/// Not TCP: who spoke (`S0` one way, `SF` both), and `OTH` for ICMP, as in Zeek. TCP: the flow
+/// state says how far it came, the TCP state which side began to close, the flags which side
+/// reset.
 fn state(flow: &Flow, t: &Taker<'_>) -> ConnState {
     let (to_server, to_client) = (flow.orig_packets.unwrap_or(0), flow.resp_packets.unwrap_or(0));
     if flow.protocol != Protocol::Tcp {
@@ -146,11 +148,11 @@ fn dns(t: &mut Taker<'_>) -> Dns {
         rcode: t.text("dns.rcode"),
         ..Dns::default()
     };
-    if let (None, Some(Json::List(queries))) = (&dns.query, t.peek("dns.queries")) {
-        if let Some(Json::Map(first)) = queries.first() {
-            dns.query = json::get(first, "rrname").and_then(Json::text);
-            dns.qtype = json::get(first, "rrtype").and_then(Json::text);
-        }
+    if let (None, Some(Json::List(queries))) = (&dns.query, t.peek("dns.queries"))
+        && let Some(Json::Map(first)) = queries.first()
+    {
+        dns.query = json::get(first, "rrname").and_then(Json::text);
+        dns.qtype = json::get(first, "rrtype").and_then(Json::text);
     }
     if let Some(Json::List(answers)) = t.peek("dns.answers") {
         let rdata = |a: &Json<'_>| match a {

@@ -1,5 +1,5 @@
-//! The formats: one file each, one [`Format`] variant each. To add one, write its file and give its
-//! variant a place in `ALL`, `name`, `sniffs` and `read`; nothing else knows of formats.
+//! The formats: one file each, one [`Format`] variant each. To add one, write its file and give
+//! its variant a place in `ALL`, `name`, `sniffs` and `read`; nothing else knows of formats.
 //!
 //! A format reads one record at a time. JSON formats get the record's members and say by `claims`
 //! whether it is theirs; the others get bytes and say so by `sniff`. Header state is [`Headers`].

@@ -1,14 +1,15 @@
-//! OCSF 1.x as JSON lines: network (4001), HTTP (4002), DNS (4003), authentication (3002), detection
-//! finding (2004) and network file (4010) are typed, other classes are generic.
+//! OCSF 1.x as JSON lines: network (4001), HTTP (4002), DNS (4003), authentication (3002),
+//! detection finding (2004) and network file (4010) are typed, other classes are generic.
 //!
-//! What Watchfire wrote itself (`emit`) carries `unmapped.watchfire` and is read back to an equal event.
-//! Of other producers every attribute without a typed place is kept under its dotted name.
+//! What Watchfire wrote itself (`emit`) carries `unmapped.watchfire` and is read back to an equal
+//! event. Of other producers every attribute without a typed place is kept under its dotted name.
 
 use crate::emit::OWN;
 use crate::error::Error;
 use crate::json::{self, Fields, Json};
 use crate::record::{Draft, Parsed};
 use crate::taker::Taker;
+use std::collections::BTreeMap;
 use threat::event::{
     AuthActivity, Authentication, Body, ConnState, Dns, FileSeen, Finding, Flow, Http, Oddity,
     Outcome, Protocol, Tls,
@@ -23,7 +24,8 @@ pub(crate) fn claims(fields: &Fields<'_>) -> bool {
 /// Attributes that follow from the typed ones; of our own records they are not kept.
 struct Ours<'a> {
     own: Taker<'a>,
-    order: Vec<Text>,
+    /// Place of each name of `extra`, where it is not their own order.
+    order: BTreeMap<Text, usize>,
     extra: Fields<'a>,
 }
 
@@ -35,7 +37,7 @@ pub(crate) fn read(mut fields: Fields<'_>) -> Result<Parsed, Error> {
     let ours = take_own(&mut fields);
     let foreign = ours.is_none();
     let Ours { mut own, order, extra } =
-        ours.unwrap_or(Ours { own: Taker::default(), order: Vec::new(), extra: Vec::new() });
+        ours.unwrap_or(Ours { own: Taker::default(), order: BTreeMap::new(), extra: Vec::new() });
     let mut t = Taker::new(fields);
     let class_uid = t.peek("class_uid").map_or(Ok(None), Json::count)?.unwrap_or(0);
     let class = own.text("class").and_then(|c| EventClass::parse(&c));
@@ -66,7 +68,7 @@ pub(crate) fn read(mut fields: Fields<'_>) -> Result<Parsed, Error> {
         draft.keep_all(unmapped.collect());
     } else {
         draft.keep_all(extra);
-        draft.extra.sort_by_key(|(n, _)| order.iter().position(|o| o == n));
+        draft.extra.sort_by_key(|(n, _)| order.get(n).copied());
     }
     draft.finish(&product, &service)
 }
@@ -82,11 +84,14 @@ fn take_own<'a>(fields: &mut Fields<'a>) -> Option<Ours<'a>> {
     if let Some(i) = own.iter().position(|(n, _)| n == "same_name") {
         extra.push((OWN.into(), own.remove(i).1));
     }
-    let order = match own.iter().position(|(n, _)| n == "order") {
-        Some(i) => own.remove(i).1.texts(),
-        None => {
+    let order = match own.iter().position(|(n, _)| n == "order").map(|i| own.remove(i).1) {
+        Some(Json::List(names)) => {
+            let names = names.iter().filter_map(Json::as_str).map(Text::from);
+            names.enumerate().map(|(i, n)| (n, i)).collect()
+        }
+        _ => {
             extra.sort_by(|a, b| a.0.cmp(&b.0));
-            Vec::new()
+            BTreeMap::new()
         }
     };
     Some(Ours { own: Taker::new(own), order, extra })
@@ -150,16 +155,17 @@ fn sides(
     own: &mut Taker<'_>,
     class: EventClass,
 ) -> Result<(), Error> {
-    if class == EventClass::Finding {
-        if let Some(Json::List(evidences)) = t.peek("evidences") {
-            if let Some(Json::Map(first)) = evidences.first() {
-                let mut first = Taker::new(first.clone());
-                endpoints(draft, &mut first)?;
-                // what else the evidence says is kept with it
-                if evidences.len() == 1 && first.fields.is_empty() {
-                    t.take("evidences");
-                }
-            }
+    let first = match t.peek("evidences") {
+        Some(Json::List(list)) if class == EventClass::Finding => list.first().cloned(),
+        _ => None,
+    };
+    if let Some(Json::Map(evidence)) = first {
+        let mut evidence = Taker::new(evidence);
+        endpoints(draft, &mut evidence)?;
+        let only = matches!(t.peek("evidences"), Some(Json::List(list)) if list.len() == 1);
+        // what else the evidence says is kept with it
+        if only && evidence.fields.is_empty() {
+            t.take("evidences");
         }
     }
     if draft.src_host.is_none() && draft.dst_host.is_none() {
@@ -326,8 +332,9 @@ fn finding(t: &mut Taker<'_>) -> Result<Finding, Error> {
         Some(5 | 6) => Severity::Critical,
         _ => Severity::Informational,
     };
+    let titled = t.peek("finding_info.title").is_some();
     let title = t.text("finding_info.title");
-    let uid = t.peek("finding_info.uid").and_then(Json::text);
+    let uid = t.peek("finding_info.uid").and_then(Json::text).filter(|_| !titled);
     let category = match t.peek("finding_info.types") {
         Some(Json::List(types)) if types.len() == 1 => {
             let only = types[0].text();

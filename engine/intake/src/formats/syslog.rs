@@ -1,8 +1,10 @@
-//! Syslog lines: RFC 5424, RFC 3164 (no year: it and the offset are options) and the RFC 3339 time that
-//! rsyslog writes to files. Messages of login services become authentications (`auth_message`).
+//! Syslog lines: RFC 5424, RFC 3164 (no year: it and the offset are options) and the RFC 3339 time
+//! that rsyslog writes to files. Messages of login services become authentications
+//! (`auth_message`).
 //!
-//! Bytes that are not UTF-8 are allowed here alone: RFC 3164 names no encoding. They become replacement
-//! characters and the event carries `invalid_utf8`. Framing on a wire (RFC 6587) is the source's work.
+//! Bytes that are not UTF-8 are allowed here alone: RFC 3164 names no encoding. They become
+//! replacement characters and the event carries `invalid_utf8`. Framing on a wire (RFC 6587) is
+//! the source's work.
 
 use crate::Options;
 use crate::auth_message;

@@ -1,9 +1,10 @@
 //! Windows events as JSON lines: flat objects with `EventID`, and the nested form of EVTX exports
 //! (`{"Event": {"System": .., "EventData": ..}}`), whose data fields are lifted to plain names.
 //!
-//! Names in `extra` are the ones that Sigma rules use (`Image`, `CommandLine`, `Provider_Name`), so
-//! fields that also fill a typed place (account, address) stay there too. Channels become services by
-//! Sigma's own names. Logon records of the security log are authentications; the rest is generic.
+//! Names in `extra` are the ones that Sigma rules use (`Image`, `CommandLine`, `Provider_Name`),
+//! so fields that also fill a typed place (account, address) stay there too. Channels become
+//! services by Sigma's own names. Logon records of the security log are authentications; the rest
+//! is generic.
 
 use crate::error::Error;
 use crate::json::{self, Fields, Json};
@@ -81,8 +82,8 @@ fn lift<'a>(parts: Fields<'a>, flat: &mut Fields<'a>) {
 /// Attributes that exporters put beside an element's text.
 const ATTRIBUTES: [&str; 2] = ["#attributes", "@attributes"];
 
-/// A system element: its text under its own name, its attributes as `Element_Attribute`. The time of
-/// creation loses its wrapping.
+/// A system element: its text under its own name, its attributes as `Element_Attribute`. The time
+/// of creation loses its wrapping.
 fn system_field<'a>(name: Cow<'a, str>, value: Json<'a>, flat: &mut Fields<'a>) {
     let Json::Map(members) = value else {
         let provider = matches!(name.as_ref(), "Provider" | "ProviderName" | "SourceName");

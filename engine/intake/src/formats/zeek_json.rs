@@ -1,12 +1,15 @@
-//! Zeek's JSON logs: one object a line, flat keys with dots; times as seconds, ISO 8601 or epoch ms.
+//! Zeek's JSON logs: one object a line, flat keys with dots; times as seconds, ISO 8601 or epoch
+//! ms.
 //!
-//! `_path` names the log where it is written; otherwise the keys do. What the fields mean stands in
-//! `zeek`. Objects inside (shippers expand `id`) are flattened to the dotted names.
+//! `_path` names the log where it is written; otherwise the keys do. What the fields mean stands
+//! in `zeek`. Objects inside (shippers expand `id`) are flattened to the dotted names.
 
 use crate::error::Error;
 use crate::json::{self, Fields, Json};
 use crate::record::Parsed;
 use crate::zeek::{self, Log};
+use crate::zeek_places::place;
+use threat::Text;
 
 /// Keys that no other format has.
 pub(crate) fn claims(fields: &Fields<'_>) -> bool {
@@ -27,14 +30,14 @@ pub(crate) fn read(fields: Fields<'_>) -> Result<Parsed, Error> {
         let log = Log::guess(&fields);
         (log, log.path().into())
     } else {
-        (Log::of_path(path), zeek::service_name(path))
+        (Log::of_path(path), Text::from(path))
     };
     let mut draft = log.draft();
     for (name, value) in fields {
         if name == "_path" || value == Json::Null {
             continue;
         }
-        zeek::assign(&mut draft, zeek::place(log, &name), &name, value)?;
+        zeek::assign(&mut draft, place(log, &name), &name, value)?;
     }
     draft.finish("zeek", &service)
 }

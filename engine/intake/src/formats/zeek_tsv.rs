@@ -1,13 +1,15 @@
 //! Zeek's tab-separated logs: `#` headers name separators, columns and types; rows follow.
 //!
-//! Columns are always taken from the header, which may change within a file. A file whose header is
-//! lost is read when its rows have the shape of the classic conn log, and set aside otherwise.
-//! What the fields mean stands in `zeek`. Escapes (`\xHH`, `\\`) are undone where the result is UTF-8.
+//! Columns are always taken from the header, which may change within a file. A file whose header
+//! is lost is read when its rows have the shape of the classic conn log, and set aside otherwise.
+//! What the fields mean stands in `zeek`. Escapes (`\xHH`, `\\`) are undone where the result is
+//! UTF-8.
 
 use crate::error::Error;
 use crate::json::Json;
 use crate::record::Parsed;
-use crate::zeek::{self, CLASSIC_CONN, Log, Place};
+use crate::zeek::{self, Log};
+use crate::zeek_places::{CLASSIC_CONN, Place, place};
 use memchr::{memchr, memchr_iter};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -91,7 +93,7 @@ impl From<Declared> for Header {
             let inner = written.split_once('[').map(|(_, t)| t.trim_end_matches(']'));
             Column {
                 name: name.clone(),
-                place: zeek::place(log, name),
+                place: place(log, name),
                 set: inner.is_some(),
                 kind: Kind::of(inner.unwrap_or(written)),
             }
@@ -132,8 +134,10 @@ pub(crate) fn sniff(line: &[u8], header: Option<&Header>) -> bool {
         return directive(line).is_some();
     }
     if let Some(header) = header {
-        let width = memchr_iter(header.declared.separator, line).count() + 1;
-        if width == header.columns.len() && width > 1 {
+        let row = line.strip_suffix(&[header.declared.separator]).unwrap_or(line);
+        let cells = memchr_iter(header.declared.separator, row).count() + 1;
+        let width = header.columns.len();
+        if width > 1 && (cells == width || (row.len() < line.len() && cells + 1 == width)) {
             return true;
         }
     }
@@ -168,7 +172,8 @@ pub(crate) fn read(line: &[u8], state: &mut Option<Arc<Header>>) -> Result<Parse
     }
 }
 
-/// The row has as many columns as the classic conn log, with its protocol and state in their places.
+/// The row has as many columns as the classic conn log, with its protocol and state in their
+/// places.
 fn classic_conn(text: &str) -> bool {
     let cells: Vec<&str> = text.split('\t').take(CLASSIC_CONN.len() + 1).collect();
     cells.len() == CLASSIC_CONN.len()
@@ -226,10 +231,12 @@ fn row(text: &str, header: &Header) -> Result<Parsed, Error> {
     let ends = memchr_iter(declared.separator, line).chain(std::iter::once(line.len()));
     for end in ends {
         let Some(column) = header.columns.get(found) else {
-            found += 1;
+            // some writers end each row with a separator: no cell follows it
+            found += usize::from(start < line.len());
             break;
         };
-        // separators are ASCII or one byte of a char; `get` keeps a hostile separator from splitting one
+        // separators are ASCII or one byte of a char; `get` keeps a hostile separator from
+        // splitting one
         let cell = text.get(start..end).ok_or(Error::Utf8(start))?;
         start = end + 1;
         found += 1;
@@ -237,18 +244,30 @@ fn row(text: &str, header: &Header) -> Result<Parsed, Error> {
             continue;
         }
         let value = value_of(cell, column, declared, escaped);
-        zeek::assign(&mut draft, column.place, &column.name, value)?;
+        if let Err(error) = zeek::assign(&mut draft, column.place, &column.name, value) {
+            // a row of another width is no row of this table: that says more than one odd cell
+            return Err(other_width(line, header).unwrap_or(error));
+        }
     }
     if found != width {
-        let found = memchr_iter(declared.separator, line).count() + 1;
-        return Err(if declared.assumed {
-            Error::HeaderLost(found)
-        } else {
-            Error::Columns { found, expected: width }
-        });
+        return Err(other_width(line, header).unwrap_or(Error::Columns { found, expected: width }));
     }
     let service = if declared.path.is_empty() { "unknown" } else { declared.path.as_str() };
     draft.finish("zeek", service)
+}
+
+/// The error of a row that is not as wide as its header.
+fn other_width(line: &[u8], header: &Header) -> Option<Error> {
+    let separator = header.declared.separator;
+    let found = memchr_iter(separator, line).count() + 1;
+    let expected = header.columns.len();
+    let fits = found == expected || (found == expected + 1 && line.last() == Some(&separator));
+    let lost = header.declared.assumed;
+    (!fits).then_some(if lost {
+        Error::HeaderLost(found)
+    } else {
+        Error::Columns { found, expected }
+    })
 }
 
 /// A cell by its column: a list for sets and vectors, a number or flag where it is kept untyped.
@@ -259,7 +278,11 @@ fn value_of<'a>(cell: &'a str, column: &Column, declared: &Declared, escaped: bo
     if cell == declared.empty {
         return Json::cell("");
     }
-    if column.place == Place::Extra {
+    // numbers that may be kept untyped after all keep their kind
+    if matches!(
+        column.place,
+        Place::Extra | Place::Status | Place::AuthAttempts | Place::NoticePort
+    ) {
         scalar(cell, column.kind, escaped)
     } else {
         Json::Text(if escaped { unescape(cell) } else { Cow::Borrowed(cell) })
