@@ -14,11 +14,14 @@ use actors::observe::Observed;
 use actors::ports::Clock;
 use detection::features::{Around, Surroundings};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 use threat::{EventBatch, IntakeCounts};
 use tokio::sync::watch;
+
+/// Quarantined records of an input that a report shows.
+const QUARANTINE_SHOWN: usize = 20;
 
 /// Time between barriers: what a kill costs in work done again.
 pub const BARRIER_EVERY: Duration = Duration::from_millis(500);
@@ -52,14 +55,40 @@ enum Choice {
     Input(usize),
     /// Wait.
     Idle,
+    /// Inputs ended: look again.
+    Again,
     /// All is dealt.
     Ended,
 }
 
+/// Files open at once and merged by event time; the others wait their turn. A sensor writes a few
+/// dozen logs at a time.
+pub const MERGED_INPUTS: usize = 64;
+
+/// What became of an input.
+#[derive(Clone, Debug, Default)]
+pub struct Done {
+    /// Its name.
+    pub name: String,
+    /// The format that was found in it.
+    pub format: String,
+    /// What intake did with its records.
+    pub counts: IntakeCounts,
+    /// What went wrong with it as a whole.
+    pub problems: Vec<String>,
+    /// Some of the records set aside: line, reason, beginning.
+    pub quarantined: Vec<(u64, String, String)>,
+}
+
+/// Opens an input when its turn comes.
+pub type Open = Box<dyn FnOnce() -> Result<Input, (String, Error)> + Send>;
+
 /// The dealer.
 pub struct Dealer {
-    /// What it reads.
-    pub inputs: Vec<Input>,
+    inputs: Vec<Input>,
+    waiting: VecDeque<Open>,
+    done: Vec<Done>,
+    done_consumed: u64,
     /// Inputs end; batches may wait for models.
     pub patient: bool,
     shards: Shards,
@@ -74,7 +103,7 @@ pub struct Dealer {
 impl Dealer {
     /// A dealer that has dealt nothing.
     pub fn new(
-        inputs: Vec<Input>,
+        inputs: impl IntoIterator<Item = Open>,
         patient: bool,
         shards: Shards,
         clock: Arc<dyn Clock>,
@@ -115,6 +144,7 @@ impl Dealer {
                         self.deal(batch, read_at).await?;
                     }
                 }
+                Choice::Again => {}
                 Choice::Ended => break,
                 Choice::Idle => {
                     self.barrier_if_due(self.sequence.saturating_sub(1))?;
@@ -132,7 +162,9 @@ impl Dealer {
 
     /// The input whose next batch begins earliest.
     async fn choose(&mut self) -> Result<Choice, Error> {
+        self.open();
         let mut idle = false;
+        let mut ended = Vec::new();
         // Followed inputs are dealt as they come; files are merged by event time.
         let flush = !self.patient;
         let mut first: Option<(threat::Timestamp, usize)> = None;
@@ -148,14 +180,43 @@ impl Dealer {
                     }
                 }
                 Next::Idle => idle = true,
-                Next::Ended => {}
+                Next::Ended => ended.push(place),
             }
+        }
+        if !ended.is_empty() {
+            for place in ended.into_iter().rev() {
+                let input = self.inputs.remove(place);
+                self.done_consumed += input.consumed;
+                self.done.push(summary(&input));
+            }
+            return Ok(Choice::Again);
         }
         Ok(match first {
             Some((_, place)) => Choice::Input(place),
             None if idle => Choice::Idle,
             None => Choice::Ended,
         })
+    }
+
+    /// Opens inputs whose turn has come. One that cannot be opened is done with.
+    fn open(&mut self) {
+        while self.inputs.len() < MERGED_INPUTS {
+            let Some(open) = self.waiting.pop_front() else { break };
+            match open() {
+                Ok(input) => self.inputs.push(input),
+                Err((name, error)) => {
+                    let problems = vec![error.to_string()];
+                    self.done.push(Done { name, problems, ..Done::default() });
+                }
+            }
+        }
+    }
+
+    /// What became of all inputs, in the order of their ends.
+    pub fn into_done(self) -> Vec<Done> {
+        let mut done = self.done;
+        done.extend(self.inputs.iter().map(summary));
+        done
     }
 
     async fn deal(&mut self, mut batch: EventBatch, read_at: Duration) -> Result<(), Error> {
@@ -216,8 +277,27 @@ impl Dealer {
     fn publish(&mut self) {
         let mut counts = IntakeCounts::default();
         self.inputs.iter().for_each(|i| counts.add(&i.counts()));
+        self.done.iter().for_each(|d| counts.add(&d.counts));
         self.view.counts = counts;
-        self.view.consumed = self.inputs.iter().map(|i| i.consumed).sum();
+        self.view.ended = self.done.len();
+        self.view.consumed = self.done_consumed + self.inputs.iter().map(|i| i.consumed).sum::<u64>();
         self.observed.publish(self.view.clone());
+    }
+}
+
+fn summary(input: &Input) -> Done {
+    let decoder = input.decoder();
+    Done {
+        name: input.name.clone(),
+        format: decoder.format().map_or_else(|| "unknown".into(), |f| f.name().to_owned()),
+        counts: input.counts(),
+        problems: input.problems.clone(),
+        quarantined: decoder
+            .quarantine()
+            .kept
+            .iter()
+            .take(QUARANTINE_SHOWN)
+            .map(|q| (q.position.line, q.reason.to_string(), q.excerpt.to_string()))
+            .collect(),
     }
 }

@@ -43,7 +43,7 @@ impl Detector {
         &self,
         myself: &ActorRef<Envelope<DetectorMessage>>,
         inbox: Inbox<DetectorMessage>,
-    ) -> std::io::Result<ScoringThread<Job, Answer>> {
+    ) -> ScoringThread<Job, Answer> {
         let (kind, buggify) = (self.kind, Arc::clone(&self.buggify));
         let ensemble = self.ensemble.clone();
         inbox.connect(myself.clone());
@@ -85,7 +85,7 @@ impl Actor for Detector {
     ) -> Result<Self::State, ActorProcessingErr> {
         // What an earlier incarnation was asked is lost. At the first start nobody listens yet.
         let _first = self.ensemble.send(EnsembleMessage::Lost(self.kind)).is_err();
-        let thread = self.thread(&myself, Inbox::new())?;
+        let thread = self.thread(&myself, Inbox::new());
         self.observed.publish(Some(thread.view()));
         Ok(thread)
     }

@@ -30,7 +30,6 @@ const LATENCIES: usize = 6_000;
 pub type Barrier = Arc<BTreeMap<String, Vec<u8>>>;
 
 /// To the threats actor.
-#[derive(Debug)]
 pub enum ThreatsMessage {
     /// A decided part of a batch.
     Decided(Box<Decided>),
@@ -41,7 +40,6 @@ pub enum ThreatsMessage {
 }
 
 /// What a run found.
-#[derive(Debug)]
 pub struct Final {
     /// The counts.
     pub tally: Tally,

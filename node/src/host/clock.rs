@@ -3,14 +3,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use threat::Timestamp;
 
-/// A source of time. Production has [`SystemClock`]; tests and simulations bring their own.
-pub trait Clock: Send + Sync {
-    /// Time since some fixed point, which never goes back: for timeouts, latencies and ages.
-    fn now(&self) -> Duration;
-
-    /// The time of day, which may jump: for people and for files.
-    fn wall(&self) -> Timestamp;
-}
+pub use actors::ports::Clock;
 
 /// The host's clocks.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod follow;
+pub mod output;
 pub mod paths;
 pub mod read;
 pub mod segment;

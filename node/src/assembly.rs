@@ -1,0 +1,285 @@
+//! The node's actors: declared as data, started, and handed out by reference.
+//!
+//! ```text
+//! node
+//! └─ detection
+//!    ├─ threats
+//!    └─ shard[i]
+//!       ├─ ensemble
+//!       ├─ features
+//!       └─ detectors ── forest, sequence, bayes, neighbours
+//! ```
+//! A detector's exit is mended by its supervisor: its shard's entities and all batches on their way
+//! are elsewhere. Features, ensemble and threats hold batches that have no verdict yet, so their
+//! exits escalate at once: the node ends, and its next start goes on from the last barrier.
+
+use actors::detection::detector::Detector;
+use actors::detection::ensemble::EnsembleActor;
+use actors::detection::features::Features;
+use actors::detection::models::{BundleKeeper, ModelHost};
+use actors::detection::recorder::Recorder;
+use actors::detection::threats::{Threats, ThreatsMessage};
+use actors::detection::{Deal, DetectorMessage, EnsembleMessage};
+use actors::mailbox::{CreditedRef, Inbox};
+use actors::observe::{Directory, Observed};
+use actors::ports::{Buggify, Clock};
+use actors::supervise::{Child, Context, Message, root};
+use actors::worker::Abandoned;
+use detection::calibration::Budget;
+use detection::features::Limits;
+use detection::rules::RuleSet;
+use flow::breaker;
+use flow::supervision::{Backoff, Intensity, Policy, Strategy};
+use flow::tree::Spec;
+use ractor::ActorRef;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use threat::limits::SHARD_CREDITS;
+use threat::{DetectorKind, Text, Threat};
+use tokio::task::JoinHandle;
+
+/// Any exit of these escalates: what they held has no verdict, and only a start from the last
+/// barrier gives it one.
+const FRAGILE: Policy = Policy {
+    strategy: Strategy::OneForAll,
+    intensity: Intensity { restarts: 0, window: Duration::from_secs(1) },
+    backoff: Policy::new(Strategy::OneForAll).backoff,
+};
+
+/// A detector comes back within 100 ms of its first exit. One that fails every batch is slowed down
+/// by its breaker and back-off to under one restart a second; a storm above that ends the node.
+pub const DETECTORS: Policy = Policy {
+    strategy: Strategy::OneForOne,
+    intensity: Intensity { restarts: 60, window: Duration::from_secs(60) },
+    backoff: Backoff {
+        first: Duration::from_millis(20),
+        factor: 2.0,
+        max: Duration::from_secs(5),
+        jitter: 0.5,
+        healthy: Duration::from_secs(5),
+    },
+};
+
+/// What a node's detection is made of.
+#[derive(Clone)]
+pub struct Parts {
+    /// Slices of entities, each with its own state and threads.
+    pub shards: usize,
+    /// The rules.
+    pub rules: Arc<RuleSet>,
+    /// How many false verdicts the user accepts.
+    pub budget: Budget,
+    /// How long a detector may make no progress.
+    pub patience: Duration,
+    /// Names of the sources, by id.
+    pub sources: Vec<Text>,
+    /// Threats found before, to go on with.
+    pub known: Vec<Threat>,
+    /// Gives threats up when their hour is over.
+    pub closes: bool,
+    /// The models.
+    pub models: ModelHost,
+    /// Keeps bundles; `None` when nothing is to be learnt.
+    pub learns: Option<(Arc<dyn BundleKeeper>, u64)>,
+    /// Makes records durable.
+    pub recorder: Arc<dyn Recorder>,
+    /// Planted faults.
+    pub buggify: Arc<dyn Buggify>,
+    /// The clocks.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// A running node.
+pub struct Node {
+    /// Where its actors are listed.
+    pub directory: Directory,
+    /// The features actor of each shard.
+    pub shards: Vec<CreditedRef<Deal>>,
+    /// The threats actor.
+    pub threats: Inbox<ThreatsMessage>,
+    /// Threads left behind.
+    pub abandoned: Arc<Abandoned>,
+    root: ActorRef<Message>,
+    /// Done when the tree has ended.
+    pub ended: JoinHandle<()>,
+}
+
+/// The declared tree.
+pub fn declared(shards: usize) -> Spec {
+    let detectors = DetectorKind::ALL.map(|kind| Spec::worker(kind.name()));
+    let shard = |i: usize| {
+        Spec::supervisor(
+            format!("shard[{i}]"),
+            FRAGILE,
+            [
+                Spec::worker("ensemble"),
+                Spec::worker("features"),
+                Spec::supervisor("detectors", DETECTORS, detectors.clone()),
+            ],
+        )
+    };
+    let children = [Spec::worker("threats")].into_iter().chain((0..shards).map(shard));
+    Spec::supervisor("node", FRAGILE, [Spec::supervisor("detection", FRAGILE, children)])
+}
+
+/// The references of one shard, which outlive its actors' incarnations.
+#[derive(Clone)]
+struct Shard {
+    features: Inbox<Deal>,
+    ensemble: Inbox<EnsembleMessage>,
+    detectors: BTreeMap<DetectorKind, Inbox<DetectorMessage>>,
+}
+
+impl Shard {
+    fn new() -> Self {
+        let detectors = DetectorKind::ALL.into_iter().map(|kind| (kind, Inbox::new())).collect();
+        Self { features: Inbox::new(), ensemble: Inbox::new(), detectors }
+    }
+}
+
+/// Starts all actors.
+///
+/// # Errors
+/// When an actor does not start.
+pub async fn start(parts: Parts) -> Result<Node, ractor::SpawnErr> {
+    let directory = Directory::new();
+    let context =
+        Context { clock: Arc::clone(&parts.clock), directory: directory.clone(), seed: 1 };
+    let threats: Inbox<ThreatsMessage> = Inbox::new();
+    let abandoned = Arc::new(Abandoned::default());
+    let shards: Vec<Shard> = (0..parts.shards).map(|_| Shard::new()).collect();
+    let dealt_to =
+        shards.iter().map(|s| s.features.credited(SHARD_CREDITS)).collect();
+    let detection = {
+        let (parts, threats, abandoned) = (parts.clone(), threats.clone(), Arc::clone(&abandoned));
+        Child::supervisor("detection", FRAGILE, move || {
+            let mut children = vec![threats_child(&parts, &threats)];
+            for (i, shard) in shards.iter().enumerate() {
+                children.push(shard_child(i, shard, &parts, &threats, &abandoned));
+            }
+            children
+        })
+    };
+    let (root, ended) = root("node", FRAGILE, vec![detection], context).await?;
+    Ok(Node { directory, shards: dealt_to, threats, abandoned, root, ended })
+}
+
+impl Node {
+    /// Stops all actors, children first, and waits for their end.
+    pub async fn stop(self) {
+        self.root.stop(None);
+        // A tree that panicked while it stopped has stopped.
+        let _panicked = self.ended.await.is_err();
+    }
+}
+
+fn threats_child(parts: &Parts, inbox: &Inbox<ThreatsMessage>) -> Child {
+    let parts = parts.clone();
+    Child::worker("threats", inbox, move |place| {
+        let observed = Observed::new(Arc::clone(&parts.clock), Default::default());
+        place.context.directory.attach(&place.path, observed.clone());
+        let learns = parts.learns.clone();
+        let actor = Threats {
+            rules: Arc::clone(&parts.rules),
+            budget: parts.budget,
+            sources: parts.sources.clone(),
+            known: parts.known.clone(),
+            closes: parts.closes,
+            learns: learns.map(|(keeper, seed)| (parts.models.clone(), keeper, seed)),
+            recorder: Arc::clone(&parts.recorder),
+            clock: Arc::clone(&parts.clock),
+            observed,
+        };
+        (actor, ())
+    })
+}
+
+fn shard_child(
+    index: usize,
+    shard: &Shard,
+    parts: &Parts,
+    threats: &Inbox<ThreatsMessage>,
+    abandoned: &Arc<Abandoned>,
+) -> Child {
+    let (shard, parts, threats) = (shard.clone(), parts.clone(), threats.clone());
+    let abandoned = Arc::clone(abandoned);
+    Child::supervisor(format!("shard[{index}]"), FRAGILE, move || {
+        let detectors = {
+            let (shard, parts, abandoned) = (shard.clone(), parts.clone(), Arc::clone(&abandoned));
+            Child::supervisor("detectors", DETECTORS, move || {
+                shard
+                    .detectors
+                    .iter()
+                    .map(|(&kind, inbox)| {
+                        detector_child(kind, index, inbox, &shard.ensemble, &parts, &abandoned)
+                    })
+                    .collect()
+            })
+        };
+        vec![
+            ensemble_child(&shard, &parts, &threats),
+            features_child(&shard, &parts),
+            detectors,
+        ]
+    })
+}
+
+fn ensemble_child(shard: &Shard, parts: &Parts, threats: &Inbox<ThreatsMessage>) -> Child {
+    let (inbox, shard, parts, threats) =
+        (shard.ensemble.clone(), shard.clone(), parts.clone(), threats.clone());
+    Child::worker("ensemble", &inbox.clone(), move |place| {
+        let observed = Observed::new(Arc::clone(&parts.clock), Default::default());
+        place.context.directory.attach(&place.path, observed.clone());
+        let actor = EnsembleActor {
+            budget: parts.budget,
+            patience: parts.patience,
+            breaker: breaker::Settings::default(),
+            detectors: shard.detectors.clone(),
+            threats: threats.clone(),
+            clock: Arc::clone(&parts.clock),
+            observed,
+        };
+        (actor, inbox.clone())
+    })
+}
+
+fn features_child(shard: &Shard, parts: &Parts) -> Child {
+    let (ensemble, parts) = (shard.ensemble.clone(), parts.clone());
+    Child::worker("features", &shard.features, move |place| {
+        let observed = Observed::new(Arc::clone(&parts.clock), Default::default());
+        place.context.directory.attach(&place.path, observed.clone());
+        let actor = Features {
+            limits: Limits::per_shard(parts.shards),
+            rules: Arc::clone(&parts.rules),
+            ensemble: ensemble.clone(),
+            observed,
+        };
+        (actor, ())
+    })
+}
+
+fn detector_child(
+    kind: DetectorKind,
+    shard: usize,
+    inbox: &Inbox<DetectorMessage>,
+    ensemble: &Inbox<EnsembleMessage>,
+    parts: &Parts,
+    abandoned: &Arc<Abandoned>,
+) -> Child {
+    let (ensemble, parts, abandoned) = (ensemble.clone(), parts.clone(), Arc::clone(abandoned));
+    Child::worker(kind.name(), inbox, move |place| {
+        let observed = Observed::new(Arc::clone(&parts.clock), None);
+        place.context.directory.attach(&place.path, observed.clone());
+        let actor = Detector {
+            kind,
+            name: format!("{}-{shard}", kind.name()),
+            ensemble: ensemble.clone(),
+            clock: Arc::clone(&parts.clock),
+            abandoned: Arc::clone(&abandoned),
+            buggify: Arc::clone(&parts.buggify),
+            observed,
+        };
+        (actor, ())
+    })
+}

@@ -1,0 +1,280 @@
+//! Makes records durable in the store and sends findings out, in that order: what was told is
+//! stored, and after a kill the output is cut back to what the store knows of, so that nothing is
+//! told twice.
+
+use crate::findings;
+use crate::host::output::Output;
+use actors::detection::models::BundleKeeper;
+use actors::detection::recorder::{Record, Recorder};
+use actors::ports::{BoxFuture, Error};
+use detection::bundle::Bundle;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use store::{Commit, LedgerEntry, Store};
+use threat::{Example, Severity, Threat, ThreatId, Timestamp};
+
+/// Name of the checkpoint that holds the length of the output.
+pub const OUTPUT_CHECKPOINT: &str = "output/";
+
+/// Prefix of the checkpoints of sources.
+pub const SOURCE_CHECKPOINT: &str = "source/";
+
+/// Bundles kept in a state folder; older ones make room. A finding is explained by the bundle that
+/// judged it, so this is how many trainings back `explain` reaches.
+pub const BUNDLES_KEPT: usize = 64;
+
+/// When findings are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Telling {
+    /// Once for each threat, at the end of the run, whole.
+    AtTheEnd,
+    /// When a threat is new, when it gets graver, and when its hour is over.
+    AsTheyCome,
+}
+
+/// What stands behind the ports.
+pub struct StoreRecorder {
+    store: Option<Arc<Store>>,
+    /// Distinguishes the ledgers of runs over the same files; empty for followed logs.
+    run: String,
+    sources: Vec<String>,
+    telling: Telling,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    output: Option<Output>,
+    ends: BTreeMap<usize, u64>,
+    told: BTreeMap<ThreatId, Severity>,
+    examples: BTreeMap<ThreatId, Vec<Example>>,
+    threats: BTreeMap<ThreatId, Threat>,
+}
+
+/// Threats and examples that a run kept for its report.
+#[derive(Debug, Default)]
+pub struct Kept {
+    /// The threats, closed ones included.
+    pub threats: BTreeMap<ThreatId, Threat>,
+    /// Their examples.
+    pub examples: BTreeMap<ThreatId, Vec<Example>>,
+}
+
+impl StoreRecorder {
+    /// Records into `store` (nowhere without one) and tells findings to `output`.
+    pub fn new(
+        store: Option<Arc<Store>>,
+        output: Option<Output>,
+        run: String,
+        sources: Vec<String>,
+        telling: Telling,
+    ) -> Self {
+        let state = State { output, ..State::default() };
+        Self { store, run, sources, telling, state: Arc::new(Mutex::new(state)) }
+    }
+
+    /// What was kept for a report, taken out.
+    pub fn take_kept(&self) -> Kept {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        Kept {
+            threats: std::mem::take(&mut state.threats),
+            examples: std::mem::take(&mut state.examples),
+        }
+    }
+
+    fn ledger(&self, record: &Record, state: &mut State) -> Vec<LedgerEntry> {
+        let mut by_source: BTreeMap<usize, (u64, u64, u64, blake3::Hasher)> = BTreeMap::new();
+        for batch in &record.accounted {
+            let entry = by_source
+                .entry(batch.source.0 as usize)
+                .or_insert_with(|| (0, 0, 0, blake3::Hasher::new()));
+            entry.0 = batch.end_offset;
+            entry.1 += batch.events;
+            entry.2 += batch.threats;
+            entry.3.update(&batch.verdicts.to_le_bytes());
+        }
+        by_source
+            .into_iter()
+            .map(|(source, (end, events, threats, hash))| {
+                let start = state.ends.insert(source, end).filter(|s| *s <= end).unwrap_or(0);
+                let name = self.sources.get(source).map_or("?", String::as_str);
+                LedgerEntry {
+                    source: format!("{}{name}", self.run),
+                    start,
+                    end,
+                    events,
+                    threats,
+                    verdicts: *hash.finalize().as_bytes(),
+                }
+            })
+            .collect()
+    }
+
+    fn write(&self, record: Record) -> Result<(), Error> {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines(&record, &mut state);
+        let ledger = self.ledger(&record, &mut state);
+        if let Some(output) = &mut state.output {
+            output.append(&lines).map_err(|e| Error::Storage(e.to_string()))?;
+        }
+        let Some(store) = &self.store else { return Ok(()) };
+        let mut checkpoints: Vec<(String, Vec<u8>)> = Vec::new();
+        if self.telling == Telling::AsTheyCome {
+            let name = |n: String| format!("{SOURCE_CHECKPOINT}{n}");
+            checkpoints.extend(record.checkpoints.into_iter().map(|(n, b)| (name(n), b)));
+            if let Some(output) = &state.output {
+                let name = format!("{OUTPUT_CHECKPOINT}{}", output.name());
+                checkpoints.push((name, output.length().to_le_bytes().to_vec()));
+            }
+        }
+        let mut threats = record.threats;
+        threats.extend(record.closed);
+        let commit = Commit {
+            checkpoints,
+            ledger,
+            threats,
+            examples: record.examples,
+            durable: record.last || self.telling == Telling::AsTheyCome,
+            ..Commit::default()
+        };
+        store.commit(&commit).map_err(|e| Error::Storage(e.to_string()))?;
+        Ok(())
+    }
+
+    /// The findings that this record tells, one JSON object a line.
+    fn lines(&self, record: &Record, state: &mut State) -> String {
+        for (id, _, example) in &record.examples {
+            state.examples.entry(*id).or_default().push(example.clone());
+        }
+        for threat in record.threats.iter().chain(&record.closed) {
+            state.threats.insert(threat.id, threat.clone());
+        }
+        let mut out = String::new();
+        let mut tell = |threat: &Threat, activity, examples: &[Example]| {
+            out.push_str(&findings::line(threat, examples, crate::VERSION, activity));
+        };
+        match self.telling {
+            Telling::AtTheEnd if record.last => {
+                let mut all: Vec<&Threat> = state.threats.values().collect();
+                all.sort_by_key(|t| (t.first_seen, t.id));
+                for threat in all {
+                    let examples = state.examples.get(&threat.id);
+                    let examples = examples.map_or(&[][..], Vec::as_slice);
+                    tell(threat, findings::Activity::Create, examples);
+                }
+            }
+            Telling::AtTheEnd => {}
+            Telling::AsTheyCome => {
+                for threat in &record.threats {
+                    let before = state.told.insert(threat.id, threat.severity);
+                    let examples = state.examples.get(&threat.id);
+                    let examples = examples.map_or(&[][..], Vec::as_slice);
+                    let new = record.new.contains(&threat.id);
+                    if new {
+                        tell(threat, findings::Activity::Create, examples);
+                    } else if before.is_none_or(|b| b < threat.severity) {
+                        tell(threat, findings::Activity::Update, examples);
+                    }
+                }
+                for threat in &record.closed {
+                    let examples = state.examples.remove(&threat.id).unwrap_or_default();
+                    tell(threat, findings::Activity::Close, &examples);
+                    state.told.remove(&threat.id);
+                    state.threats.remove(&threat.id);
+                }
+            }
+        }
+        out
+    }
+}
+
+/// The recorder behind the ports, shared by both of them.
+#[derive(Clone)]
+pub struct Shared(pub Arc<StoreRecorder>);
+
+impl Recorder for Shared {
+    fn record(&self, record: Record) -> BoxFuture<'_, Result<(), Error>> {
+        let this = Arc::clone(&self.0);
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || this.write(record))
+                .await
+                .map_err(|e| Error::Panicked(e.to_string()))?
+        })
+    }
+}
+
+impl BundleKeeper for Shared {
+    fn keep(&self, bundle: Arc<Bundle>) -> BoxFuture<'_, Result<(), Error>> {
+        let this = Arc::clone(&self.0);
+        Box::pin(async move {
+            let Some(store) = this.store.clone() else { return Ok(()) };
+            tokio::task::spawn_blocking(move || keep_bundle(&store, &bundle))
+                .await
+                .map_err(|e| Error::Panicked(e.to_string()))?
+        })
+    }
+}
+
+/// Stores a bundle under the next free number; one that is there already is not stored again.
+///
+/// # Errors
+/// When the store fails, or the bundle cannot be encoded.
+pub fn keep_bundle(store: &Store, bundle: &Bundle) -> Result<(), Error> {
+    let failed = |e: store::Error| Error::Storage(e.to_string());
+    let known = store.view().map_err(failed)?.bundles().map_err(failed)?;
+    let metadata = describe(bundle).to_string();
+    if known.iter().any(|b| b.metadata == metadata) {
+        return Ok(());
+    }
+    let bytes = bundle.encode().map_err(|e| Error::Corrupt(e.to_string()))?;
+    let version = known.iter().map(|b| b.version).max().unwrap_or(0) + 1;
+    let created = Timestamp::default();
+    let entry = store::Bundle { version, hash: [0; 32], metadata, created };
+    store.put_bundle(entry, &bytes).map_err(failed)?;
+    let old = known.len().saturating_sub(BUNDLES_KEPT - 1);
+    for bundle in known.iter().take(old) {
+        store.remove_bundle(bundle.version).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// What a bundle says of itself; the same bundle always says the same.
+pub fn describe(bundle: &Bundle) -> serde_json::Value {
+    let classes: BTreeMap<&str, serde_json::Value> = bundle
+        .classes
+        .iter()
+        .map(|(class, m)| {
+            let kinds: Vec<&str> = m.models.iter().map(|(kind, ..)| kind.name()).collect();
+            let window = [m.window.0.micros(), m.window.1.micros()];
+            (class.name(), serde_json::json!({"rows": m.rows, "models": kinds, "window": window}))
+        })
+        .collect();
+    serde_json::json!({
+        "id": format!("{:016x}", bundle.id()),
+        "version": bundle.version,
+        "seed": bundle.seed,
+        "origin": bundle.created_from,
+        "classes": classes,
+    })
+}
+
+/// The stored bundle of that id.
+///
+/// # Errors
+/// When the store fails or the bundle does not pass its checks.
+pub fn find_bundle(store: &Store, id: u64) -> Result<Option<Bundle>, Error> {
+    let failed = |e: store::Error| Error::Storage(e.to_string());
+    let view = store.view().map_err(failed)?;
+    let wanted = format!("{id:016x}");
+    for entry in view.bundles().map_err(failed)? {
+        let metadata: serde_json::Value =
+            serde_json::from_str(&entry.metadata).unwrap_or_default();
+        if metadata["id"] == wanted.as_str()
+            && let Some(bytes) = view.blob(entry.hash).map_err(failed)?
+        {
+            let bundle = Bundle::decode(&bytes).map_err(|e| Error::Corrupt(e.to_string()))?;
+            return Ok(Some(bundle));
+        }
+    }
+    Ok(None)
+}
