@@ -15,8 +15,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Abandoned threads of a node that may still be alive before no worker gets another. Each burns up to a whole core and keeps
-/// its stack and its scorer's memory; with this many the node is past mending itself.
+/// Abandoned threads of a node that may be alive before no worker gets another. Each burns up to
+/// a whole core and keeps its stack and its scorer's memory; with this many the node is past
+/// mending itself.
 pub const ABANDONED_THREADS: usize = 8;
 
 /// Counts the abandoned threads of one node that have not ended. Shared by all of its workers.

@@ -1,4 +1,4 @@
-//! What is declared about a supervisor and its children: strategy, intensity, pauses, restart rules.
+//! What is declared about a supervisor and its children: strategy, intensity, pauses, rules.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
