@@ -15,8 +15,9 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Abandoned threads of a node that may still be alive before no worker gets another. Each burns up to a whole core and keeps
-/// its stack and its scorer's memory; with this many the node is past mending itself.
+/// Abandoned threads of a node that may be alive before no worker gets another. Each burns up to
+/// a whole core and keeps its stack and its scorer's memory; with this many the node is past
+/// mending itself.
 pub const ABANDONED_THREADS: usize = 8;
 
 /// Counts the abandoned threads of one node that have not ended. Shared by all of its workers.
@@ -102,6 +103,7 @@ pub struct Settings<Req, Resp> {
 /// A thread that scores, can be left behind, and is then replaced.
 pub struct ScoringThread<Req, Resp> {
     settings: Settings<Req, Resp>,
+    mode: Mode<Req, Resp>,
     generation: u64,
     running: Option<Running<Req>>,
 }
@@ -109,6 +111,16 @@ pub struct ScoringThread<Req, Resp> {
 struct Running<Req> {
     jobs: SyncSender<Req>,
     shared: Arc<Shared>,
+}
+
+type InlineScorer<Req, Resp> = Mutex<Option<Scorer<Req, Resp>>>;
+
+/// How jobs are run.
+enum Mode<Req, Resp> {
+    /// On a thread of the worker's own.
+    Thread,
+    /// Where they are submitted, by this scorer; `None` until its factory made it.
+    Inline(InlineScorer<Req, Resp>),
 }
 
 /// What a thread and its owner both see.
@@ -138,9 +150,31 @@ impl Shared {
 impl<Req: Send + 'static, Resp: Send + 'static> ScoringThread<Req, Resp> {
     /// Starts the first thread; without one the worker is down (see [`revive`](Self::revive)).
     pub fn start(settings: Settings<Req, Resp>) -> Self {
-        let mut worker = Self { settings, generation: 0, running: None };
+        let mut worker = Self { settings, mode: Mode::Thread, generation: 0, running: None };
         worker.revive();
         worker
+    }
+
+    /// A worker without a thread, which does a job while it is submitted: for simulation, where
+    /// everything must happen in one order. It is never busy and cannot be left behind.
+    pub fn inline(settings: Settings<Req, Resp>) -> Self {
+        let mode = Mode::Inline(Mutex::new(fresh(&settings.factory)));
+        Self { settings, mode, generation: 0, running: None }
+    }
+
+    fn submit_inline(
+        &self,
+        scorer: &InlineScorer<Req, Resp>,
+        job: Req,
+    ) -> Result<(), Refused<Req>> {
+        let mut scorer = scorer.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(score) = scorer.as_mut() else { return Err(Refused::Dead(job)) };
+        let outcome = run(score, job);
+        if matches!(outcome, Outcome::Panicked(_)) {
+            *scorer = fresh(&self.settings.factory);
+        }
+        (self.settings.deliver)(outcome);
+        Ok(())
     }
 
     fn spawn(&mut self) -> std::io::Result<()> {
@@ -163,6 +197,9 @@ impl<Req: Send + 'static, Resp: Send + 'static> ScoringThread<Req, Resp> {
 
     /// Hands a job over. Never waits.
     pub fn submit(&self, job: Req) -> Result<(), Refused<Req>> {
+        if let Mode::Inline(scorer) = &self.mode {
+            return self.submit_inline(scorer, job);
+        }
         let Some(running) = &self.running else { return Err(Refused::Dead(job)) };
         running.jobs.try_send(job).map_err(|refused| match refused {
             TrySendError::Full(job) => Refused::Full(job),
@@ -188,6 +225,13 @@ impl<Req: Send + 'static, Resp: Send + 'static> ScoringThread<Req, Resp> {
 
     /// Starts a thread if there is none and the limit allows; returns whether there is one.
     pub fn revive(&mut self) -> bool {
+        if let Mode::Inline(scorer) = &self.mode {
+            let mut scorer = scorer.lock().unwrap_or_else(PoisonError::into_inner);
+            if scorer.is_none() {
+                *scorer = fresh(&self.settings.factory);
+            }
+            return scorer.is_some();
+        }
         if self.running.as_ref().is_some_and(|r| *r.shared.life() == Life::Ended) {
             self.running = None;
             self.generation += 1;
@@ -204,7 +248,10 @@ impl<Req: Send + 'static, Resp: Send + 'static> ScoringThread<Req, Resp> {
 
     /// What an operator sees.
     pub fn view(&self) -> WorkerView {
-        let alive = self.running.as_ref().is_some_and(|r| *r.shared.life() != Life::Ended);
+        let alive = match &self.mode {
+            Mode::Thread => self.running.as_ref().is_some_and(|r| *r.shared.life() != Life::Ended),
+            Mode::Inline(scorer) => scorer.lock().unwrap_or_else(PoisonError::into_inner).is_some(),
+        };
         WorkerView {
             name: self.settings.name.clone(),
             alive,
@@ -260,7 +307,7 @@ struct Thread<Req, Resp> {
 
 impl<Req, Resp> Thread<Req, Resp> {
     fn run(self, queue: &Receiver<Req>) {
-        let mut scorer = self.fresh();
+        let mut scorer = fresh(&self.factory);
         while let Some(score) = &mut scorer {
             let Ok(job) = queue.recv() else { break };
             let now = self.clock.now().as_micros() as u64;
@@ -271,27 +318,33 @@ impl<Req, Resp> Thread<Req, Resp> {
             // Under the lock, so that an owner who leaves knows whether this is a busy thread.
             self.shared.busy_since.store(now + 1, SeqCst);
             drop(life);
-            let result = catch_unwind(AssertUnwindSafe(|| score(job)));
+            let outcome = run(score, job);
             self.shared.busy_since.store(0, SeqCst);
+            let panicked = matches!(outcome, Outcome::Panicked(_));
             let life = self.shared.life();
             if *life != Life::Attached {
                 break;
             }
-            match result {
-                Ok(answer) => (self.deliver)(Outcome::Done(answer)),
-                Err(panic) => {
-                    (self.deliver)(Outcome::Panicked(panic_text(panic.as_ref())));
-                    drop(life);
-                    scorer = self.fresh();
-                }
+            (self.deliver)(outcome);
+            drop(life);
+            if panicked {
+                scorer = fresh(&self.factory);
             }
         }
     }
+}
 
-    /// A fresh scorer; none when the factory panics, which ends the thread.
-    fn fresh(&self) -> Option<Scorer<Req, Resp>> {
-        catch_unwind(AssertUnwindSafe(|| (self.factory)())).ok()
+/// Does a job, catching its panic.
+fn run<Req, Resp>(score: &mut Scorer<Req, Resp>, job: Req) -> Outcome<Resp> {
+    match catch_unwind(AssertUnwindSafe(|| score(job))) {
+        Ok(answer) => Outcome::Done(answer),
+        Err(panic) => Outcome::Panicked(panic_text(panic.as_ref())),
     }
+}
+
+/// A fresh scorer; none when the factory panics.
+fn fresh<Req, Resp>(factory: &Factory<Req, Resp>) -> Option<Scorer<Req, Resp>> {
+    catch_unwind(AssertUnwindSafe(|| factory())).ok()
 }
 
 impl<Req, Resp> Drop for Thread<Req, Resp> {

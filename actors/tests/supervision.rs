@@ -68,6 +68,8 @@ async fn every_exit_is_mended_under_every_strategy() {
             assert_eq!(listing.restarts, 1);
             node.stop(None);
             handle.await.unwrap();
+            let ended = strings.each_ref().map(|s| s.fate.ended.load(SeqCst));
+            assert!(ended[0] > ended[1] && ended[1] > ended[2], "not last first: {ended:?}");
             for s in &strings {
                 assert_eq!((s.fate.alive.load(SeqCst), s.fate.most_alive.load(SeqCst)), (0, 1));
             }
@@ -369,4 +371,22 @@ async fn observations_show_through_the_directory_without_asking_the_actor() {
     assert_eq!(json[1]["observation"]["value"], serde_json::json!([3]));
     assert_eq!(json[0]["observation"]["value"]["children"][0]["name"], "c0");
     node.kill();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_new_incarnation_waits_for_the_end_of_the_old_one() {
+    let strings = Strings::new();
+    let inner = strings.clone();
+    let branch =
+        Child::supervisor("branch", policy(Strategy::OneForOne, 3), move || vec![inner.child("b")]);
+    let context = context();
+    let directory = context.directory.clone();
+    let (node, _) =
+        root("node", policy(Strategy::OneForOne, 3), vec![branch], context).await.unwrap();
+    strings.inbox.send(Order::Block(200 * MS)).unwrap();
+    tokio::time::sleep(20 * MS).await;
+    directory.actor("node/branch").unwrap().kill();
+    eventually("a second incarnation", || strings.starts() == 2).await;
+    assert_eq!(strings.fate.most_alive.load(SeqCst), 1);
+    node.stop(None);
 }

@@ -25,11 +25,19 @@ struct Rig {
 
 /// A worker that adds up what it is given; its state is the sum.
 fn rig(capacity: usize, abandoned: &Arc<Abandoned>) -> Rig {
+    rig_with(ScoringThread::start, capacity, abandoned)
+}
+
+fn rig_with(
+    start: fn(Settings<Job, u64>) -> ScoringThread<Job, u64>,
+    capacity: usize,
+    abandoned: &Arc<Abandoned>,
+) -> Rig {
     let (send, outcomes) = channel();
     let send = Mutex::new(send);
     let made = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&made);
-    let worker = ScoringThread::start(Settings {
+    let worker = start(Settings {
         name: "adder".into(),
         capacity,
         factory: Arc::new(move || {
@@ -192,4 +200,17 @@ fn a_factory_that_panics_leaves_the_worker_dead_and_it_can_be_revived() {
     assert!(worker.revive());
     worker.submit(2).unwrap();
     assert_eq!(outcomes.recv_timeout(Duration::from_secs(5)), Ok(Outcome::Done(2)));
+}
+
+#[test]
+fn an_inline_worker_does_its_jobs_at_once_and_has_fresh_state_after_a_panic() {
+    let mut rig = rig_with(ScoringThread::inline, 1, &Arc::default());
+    for job in [Job::Add(1), Job::Add(2), Job::Panic, Job::Add(5)] {
+        rig.submit(job);
+    }
+    let got: Vec<_> = rig.outcomes.try_iter().collect();
+    let panicked = Outcome::Panicked("bad job".into());
+    let done = Outcome::Done;
+    assert_eq!(got, [done(1), done(3), panicked, done(5)]);
+    assert!(rig.worker.view().alive && rig.worker.busy_since().is_none() && rig.worker.revive());
 }

@@ -62,6 +62,8 @@ pub enum Order {
     Ping(oneshot::Sender<u64>),
     Count,
     Sleep(Duration),
+    /// Holds its thread: a kill has no effect until it is over.
+    Block(Duration),
     Panic,
     Fail,
     Stop,
@@ -79,12 +81,17 @@ pub struct Fate {
     /// Starts that are still to fail.
     pub failing_starts: AtomicI64,
     pub counted: AtomicU64,
+    /// Place of its last end among all ends.
+    pub ended: AtomicU64,
 }
+
+static ENDS: AtomicU64 = AtomicU64::new(0);
 
 pub struct Alive(Arc<Fate>);
 
 impl Drop for Alive {
     fn drop(&mut self) {
+        self.0.ended.store(ENDS.fetch_add(1, SeqCst), SeqCst);
         self.0.alive.fetch_sub(1, SeqCst);
     }
 }
@@ -121,6 +128,7 @@ impl Actor for Puppet {
             Order::Ping(reply) => drop(reply.send(state.0.starts.load(SeqCst))),
             Order::Count => drop(state.0.counted.fetch_add(1, SeqCst)),
             Order::Sleep(time) => tokio::time::sleep(time).await,
+            Order::Block(time) => std::thread::sleep(time),
             Order::Panic => panic!("a panic"),
             Order::Fail => return Err("an error".into()),
             Order::Stop => myself.stop(None),
