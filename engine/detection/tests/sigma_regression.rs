@@ -16,7 +16,9 @@ fn rule_ids(info: &str) -> Vec<String> {
     for line in info.lines() {
         if !line.starts_with([' ', '-']) {
             in_rules = line.starts_with("rule_metadata:");
-        } else if in_rules && let Some(id) = line.trim().trim_start_matches("- ").strip_prefix("id:") {
+        } else if in_rules
+            && let Some(id) = line.trim().trim_start_matches("- ").strip_prefix("id:")
+        {
             ids.push(id.trim().to_owned());
         }
     }
