@@ -1,6 +1,13 @@
 //! The eight kinds of Sigma correlation: what they find, that shards do not matter, that the answers
 //! are rsigma's, and that state stays bounded.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test reads files, and fails where these do"
+)]
+
 mod support;
 
 use detection::rules::{
