@@ -322,7 +322,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
         /// A gate never keeps a rule from matching.
         #[test]
         fn what_a_gate_refuses_cannot_match(

@@ -87,16 +87,17 @@ fn sip_case() -> Case {
 
 /// One event for every stateless rule of the pack, by the rule's title.
 pub fn attacks() -> BTreeMap<&'static str, Case> {
-    let mut all = scans_and_control();
+    let mut all = scans();
+    all.extend(control_and_movement());
     all.extend(names_and_uploads());
     all.extend(accounts());
     all.extend(agents_and_findings());
     all
 }
 
-fn scans_and_control() -> BTreeMap<&'static str, Case> {
-    use ConnState::{REJ, S0, SF};
-    let (inside, outside) = ("192.168.1.20", "198.51.100.7");
+fn scans() -> BTreeMap<&'static str, Case> {
+    use ConnState::{REJ, S0};
+    let inside = "192.168.1.20";
     BTreeMap::from([
         (
             "Many ports of one host tried",
@@ -132,6 +133,13 @@ fn scans_and_control() -> BTreeMap<&'static str, Case> {
             "One host probed by many sources",
             flow_case(inside, 23, S0, &[(W::DstFailedSources10m, 34.0)]),
         ),
+    ])
+}
+
+fn control_and_movement() -> BTreeMap<&'static str, Case> {
+    use ConnState::{S0, SF};
+    let (inside, outside) = ("192.168.1.20", "198.51.100.7");
+    BTreeMap::from([
         (
             "Regular contact with an outside host",
             flow_case(
