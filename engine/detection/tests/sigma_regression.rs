@@ -1,6 +1,13 @@
 //! Every public SigmaHQ positive whose rule is at hand must fire through our own event view and
 //! routing. Skipped where the data is absent.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::disallowed_methods,
+    reason = "a test reads files, and fails where these do"
+)]
+
 mod support;
 
 use detection::rules::{EventView, RuleSet, WindowValues};

@@ -66,8 +66,9 @@ pub fn group_entries(correlation: &CompiledCorrelation) -> usize {
         CorrelationType::EventCount | CorrelationType::ValueCount => {
             (highest as usize).saturating_add(1).clamp(GROUP_ENTRIES, GROUP_ENTRIES_MOST)
         }
-        CorrelationType::Temporal | CorrelationType::TemporalOrdered => GROUP_ENTRIES,
-        _ => 4 * GROUP_ENTRIES,
+        CorrelationType::ValueSum | CorrelationType::ValueAvg => 4 * GROUP_ENTRIES,
+        // These sort, or look at every rule's entries.
+        _ => GROUP_ENTRIES,
     }
 }
 

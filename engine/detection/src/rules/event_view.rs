@@ -222,3 +222,77 @@ impl rsigma_eval::Event for EventView<'_> {
         serde_json::Value::Object(typed.chain(extra).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rsigma_eval::Event as _;
+    use threat::event::{Authentication, Flow, Origin, Outcome, Protocol};
+    use threat::{Body, Timestamp};
+
+    fn zeek_conn() -> Event {
+        let flow = Flow { protocol: Protocol::Udp, orig_bytes: Some(7), ..Flow::default() };
+        let mut e = Event::new(Timestamp::default(), Origin::new("zeek", "conn"), Body::Flow(flow));
+        e.src = Some(Endpoint { host: Host::parse("2001:db8::1"), port: Some(40_000) });
+        e.dst = Some(Endpoint { host: Host::parse("LabSZ"), port: Some(53) });
+        let inner = Value::Map(vec![("c.d".into(), Value::Int(3))]);
+        e.extra = vec![
+            ("tunnel".into(), Value::List(vec![Value::Text("deep".into())])),
+            ("a".into(), Value::Map(vec![("b".into(), inner)])),
+            ("x.y".into(), Value::Bool(true)),
+        ];
+        e
+    }
+
+    fn text(value: Option<EventValue<'_>>) -> String {
+        value.and_then(|v| Some(v.as_str()?.into_owned())).unwrap_or_else(|| "absent".into())
+    }
+
+    #[test]
+    fn every_dialect_reads_the_same_flow() {
+        let (event, mut window) = (zeek_conn(), WindowValues::default());
+        window.set(crate::rules::WindowField::PairCount, 12.0);
+        let view = EventView::new(&event, &window, b"raw Zeek line");
+        for (path, want) in [
+            ("id.orig_h", "2001:db8::1"),
+            ("src_endpoint.ip", "2001:db8::1"),
+            ("dst_ip", "LabSZ"),
+            ("dest_port", "53"),
+            ("id.resp_p", "53"),
+            ("proto", "udp"),
+            ("orig_bytes", "7"),
+            ("conn_state", "OTH"),
+            ("dst_internal", "true"),
+            ("class", "flow"),
+            ("a.b.c.d", "3"),
+            ("x.y", "true"),
+            ("window.pair.count", "12"),
+            ("message", "raw Zeek line"),
+            ("status", "absent"),
+            ("user", "absent"),
+            ("a.b.c", "absent"),
+        ] {
+            assert_eq!(text(view.get_field(path)), want, "{path}");
+        }
+        assert!(view.any_string_value(&|s| s == "deep"));
+        assert!(view.any_string_value(&|s| s.contains("Zeek line")));
+        assert!(!view.any_string_value(&|s| s == "shallow"));
+        assert!(view.all_string_values().iter().any(|s| s == "deep"));
+        assert_eq!(view.to_json()["dst_port"], 53);
+    }
+
+    #[test]
+    fn outcomes_and_process_audit_names() {
+        let auth = Authentication { outcome: Outcome::Failure, ..Authentication::default() };
+        let body = Body::Authentication(Box::new(auth));
+        let mut event = Event::new(Timestamp::default(), Origin::new("linux", "sshd"), body);
+        event.extra.push(("NewProcessName".into(), Value::Text("C:\\a.exe".into())));
+        let window = WindowValues::default();
+        // The record ends in a byte that is not text.
+        let view = EventView::new(&event, &window, b"Failed password\xff");
+        assert_eq!(text(view.get_field("status")), "failure");
+        assert_eq!(text(view.get_field("auth_success")), "false");
+        assert_eq!(text(view.get_field("Image")), "C:\\a.exe");
+        assert!(view.any_string_value(&|s| s == "Failed password"));
+    }
+}

@@ -2,7 +2,9 @@
 //!
 //! A gate is built from the compiled rule and only ever over-approximates: when it says no, the rule
 //! cannot match. It allocates nothing (the engine lower-cases text per comparison) and looks names up
-//! once, at load. Negations, keywords, regular expressions and arrays are left to the engine.
+//! once, at load: over the public rules for Windows processes this is several times faster than the
+//! engine's own index, with or without its bloom filter (`examples/rules_speed.rs`), which is
+//! therefore not used. Negations, keywords, regular expressions and arrays are left to the engine.
 
 use super::event_view::EventView;
 use super::field::Field;
@@ -248,5 +250,113 @@ fn of_matcher(path: &str, matcher: &CompiledMatcher) -> Gate {
             rsigma_eval::matcher::GroupMode::All => all(each(children)),
         },
         _ => test(path, Check::Present),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::{WindowField, WindowValues};
+    use proptest::prelude::*;
+    use rsigma_eval::{compile_rule, evaluate_rule};
+    use threat::event::{Http, Origin, Value};
+    use threat::{Body, Event, Timestamp};
+
+    const FIELDS: [&str; 5] = ["Image", "user_agent", "n", "window.pair.count", "flag"];
+    const MODIFIERS: [&str; 12] = [
+        "",
+        "|contains",
+        "|startswith",
+        "|endswith",
+        "|gte",
+        "|lt",
+        "|re",
+        "|cased",
+        "|exists",
+        "|contains|all",
+        "|neq",
+        "|gt",
+    ];
+    const VALUES: [&str; 10] =
+        ["a", "AB", "7", "true", "k", "''", "null", "'7*'", "[a, B, '7']", "[x, ab, b, a, '1', z]"];
+    const CONDITIONS: [&str; 8] = [
+        "s and t",
+        "s or t",
+        "s and not t",
+        "not s",
+        "1 of them",
+        "all of them",
+        "s",
+        "t or not s",
+    ];
+    const TEXTS: [&str; 8] = ["a", "Ab", "xAbY", "7", "\u{212a}", "true", "", "7b"];
+
+    fn rule(items: &[(usize, usize, usize)], condition: usize) -> Option<CompiledRule> {
+        let mut yaml = "title: t\nlogsource: {category: x}\ndetection:\n".to_owned();
+        for (name, part) in ["s", "t"].iter().zip(items.chunks(items.len().div_ceil(2))) {
+            yaml += &format!("  {name}:\n");
+            for (f, m, v) in part {
+                // A list of maps in one, a map in the other.
+                let lead = if *name == "s" { "    - " } else { "    " };
+                yaml += &format!("{lead}{}{}: {}\n", FIELDS[*f], MODIFIERS[*m], VALUES[*v]);
+            }
+        }
+        yaml += &format!("  condition: {}\n", CONDITIONS[condition]);
+        let parsed = rsigma_parser::parse_sigma_yaml(&yaml).ok()?;
+        compile_rule(parsed.rules.first()?).ok()
+    }
+
+    fn event(texts: &[usize; 2], number: Option<i64>, flag: u8) -> Event {
+        let agent = Some(TEXTS[texts[0]].into());
+        let http = Http { user_agent: agent, ..Http::default() };
+        let body = Body::Http(Box::new(http));
+        let mut e = Event::new(Timestamp::default(), Origin::new("zeek", "http"), body);
+        e.extra.push(("Image".into(), Value::Text(TEXTS[texts[1]].into())));
+        e.extra.extend(number.map(|n| ("n".into(), Value::Int(n))));
+        let text = Value::Text("ab".into());
+        e.extra.extend(match flag {
+            0 => None,
+            1 => Some(("flag".into(), Value::Bool(true))),
+            2 => Some(("flag".into(), Value::Null)),
+            _ => Some(("flag".into(), Value::List(vec![text, Value::Int(7)]))),
+        });
+        e
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+        /// A gate never keeps a rule from matching.
+        #[test]
+        fn what_a_gate_refuses_cannot_match(
+            items in prop::collection::vec((0..5usize, 0..12usize, 0..10usize), 2..6),
+            condition in 0..8usize,
+            texts in [0..8usize, 0..8usize],
+            number in prop::option::of(0..9i64),
+            flag in 0..4u8,
+            count in 0..9u8,
+        ) {
+            let Some(rule) = rule(&items, condition) else { return Ok(()) };
+            let event = event(&texts, number, flag);
+            let mut window = WindowValues::default();
+            window.set(WindowField::PairCount, f32::from(count));
+            let view = EventView::new(&event, &window, &[]);
+            let gate = Gate::of(&rule);
+            if evaluate_rule(&rule, &view).is_some() {
+                prop_assert!(gate.admits(&view), "{gate:?} {:?}", rule.detections);
+            }
+        }
+    }
+
+    #[test]
+    fn gates_tell() {
+        // The window test comes first, whatever the rule's order.
+        let yaml = "title: t\nlogsource: {category: x}\ndetection:\n  s:\n    Image: a\n    \
+                    window.pair.count|gte: 5\n  condition: s and not s\n";
+        let parsed = rsigma_parser::parse_sigma_yaml(yaml).unwrap();
+        let gate = Gate::of(&compile_rule(&parsed.rules[0]).unwrap());
+        let Gate::All(parts) = &gate else { panic!("{gate:?}") };
+        assert!(matches!(parts[0], Gate::Test { field: Field::Window(_), .. }));
+        let event = event(&[0, 0], None, 0);
+        assert!(!gate.admits(&EventView::new(&event, &WindowValues::default(), &[])));
     }
 }

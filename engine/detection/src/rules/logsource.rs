@@ -342,7 +342,7 @@ mod tests {
         let flow = || Body::Flow(Flow::default());
         assert_eq!(router.route(&event("zeek", "conn", flow())), [0, 1, 2, 3]);
         assert_eq!(router.route(&event("csv", "whatever", flow())), [1, 2, 3]);
-        let auth = Body::Authentication(Box::new(Authentication::default()));
+        let auth = Body::Authentication(Box::<Authentication>::default());
         assert_eq!(router.route(&event("linux", "sshd", auth)), [3, 4, 5]);
         assert_eq!(router.route(&event("linux", "cron", Body::Generic)), [3, 5]);
         assert_eq!(router.route(&event("linux", "auditd", Body::Generic)), [3]);

@@ -10,6 +10,7 @@ mod correlation_state;
 mod correlator;
 mod event_view;
 mod field;
+mod field_names;
 mod gate;
 mod hit;
 mod load;

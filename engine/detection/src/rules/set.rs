@@ -10,11 +10,13 @@ use super::event_view::EventView;
 use super::field::Field;
 use super::gate::Gate;
 use super::hit::{Template, matched_fields};
-use super::load::{LoadProblem, Loaded, LoadedCorrelation, fields_read, load, rule_key};
+use super::load::{
+    LoadProblem, Loaded, LoadedCorrelation, LoadedRule, fields_read, load, rule_key,
+};
 use super::logsource::{Router, Source};
 use super::pack::PACK;
 use rsigma_eval::{CompiledRule, evaluate_rule};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use threat::{RuleHit, Severity};
 
@@ -27,6 +29,40 @@ struct Rule {
     feeds: bool,
     /// Fields that correlations read of its events, by place in the set's list of names.
     reads: Box<[u32]>,
+}
+
+/// Names of all fields that correlations read, sorted, and for every rule the places of those that
+/// are read of its events.
+fn fields_of(
+    rules: &[LoadedRule],
+    correlations: &[LoadedCorrelation],
+) -> (Vec<Box<str>>, Vec<Box<[u32]>>) {
+    let mut reads: Vec<Vec<&str>> = vec![Vec::new(); rules.len()];
+    let keys: Vec<String> = (0..rules.len()).map(rule_key).collect();
+    let places: BTreeMap<&str, usize> =
+        keys.iter().enumerate().map(|(place, key)| (key.as_str(), place)).collect();
+    for correlation in correlations {
+        for key in &correlation.compiled.rule_refs {
+            if let Some(&place) = places.get(key.as_str()) {
+                reads[place].extend(fields_read(&correlation.compiled, key));
+            }
+        }
+    }
+    let names: Vec<&str> =
+        reads.iter().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let reads = reads
+        .iter()
+        .map(|read| {
+            let read: BTreeSet<&str> = read.iter().copied().collect();
+            names
+                .iter()
+                .enumerate()
+                .filter(|(_, name)| read.contains(*name))
+                .map(|(place, _)| place as u32)
+                .collect()
+        })
+        .collect();
+    (names.into_iter().map(Box::from).collect(), reads)
 }
 
 /// What is known of a rule without an event.
@@ -85,37 +121,8 @@ impl RuleSet {
         let given = files.iter().map(|(name, yaml)| (name.as_str(), yaml.as_str()));
         let Loaded { rules, correlations, problems } = load(shipped.iter().copied().chain(given));
 
-        let mut names: BTreeMap<&str, u32> = BTreeMap::new();
-        let mut reads = vec![Vec::new(); rules.len()];
-        for (place, read) in reads.iter_mut().enumerate() {
-            if !rules[place].feeds {
-                continue;
-            }
-            let key = rule_key(place);
-            for correlation in &correlations {
-                if correlation.compiled.rule_refs.contains(&key) {
-                    read.extend(fields_read(&correlation.compiled, &key).map(str::to_owned));
-                }
-            }
-        }
-        for name in reads.iter().flatten() {
-            let next = names.len() as u32;
-            names.entry(name).or_insert(next);
-        }
-        let mut listed = vec![Box::default(); names.len()];
-        for (name, place) in &names {
-            listed[*place as usize] = Box::from(*name);
-        }
-        let places: Vec<Box<[u32]>> = reads
-            .iter()
-            .map(|read| {
-                let mut places: Vec<u32> = read.iter().map(|n| names[n.as_str()]).collect();
-                places.sort_unstable();
-                places.dedup();
-                places.into()
-            })
-            .collect();
-        let fields = listed.iter().map(|name: &Box<str>| Field::parse(name)).collect();
+        let (names, reads) = fields_of(&rules, &correlations);
+        let fields = names.iter().map(|name| Field::parse(name)).collect();
 
         let mut by_source: BTreeMap<Source, Vec<u32>> = BTreeMap::new();
         for (place, rule) in rules.iter().enumerate() {
@@ -124,7 +131,7 @@ impl RuleSet {
         let (sources, groups) = by_source.into_iter().unzip();
         let rules = rules
             .into_iter()
-            .zip(places)
+            .zip(reads)
             .map(|(rule, reads)| Rule {
                 gate: Gate::of(&rule.compiled),
                 compiled: rule.compiled,
@@ -140,7 +147,7 @@ impl RuleSet {
             groups,
             router: Router::new(sources),
             correlations: correlations.into(),
-            names: listed.into(),
+            names: names.into(),
             fields,
         };
         (set, problems)

@@ -1,6 +1,11 @@
 //! What the rule tests share: crafted events, and a small reader of Windows events in JSON.
 
-#![allow(dead_code, clippy::unwrap_used, reason = "each test uses a part of this")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "each test uses a part of this"
+)]
 
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
