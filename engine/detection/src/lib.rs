@@ -8,4 +8,5 @@
 pub mod block;
 pub mod detector;
 pub mod detectors;
+pub mod incidents;
 pub mod schema;
