@@ -1,1 +1,5 @@
 //! One process: assembly, sources, reports, host adapters.
+
+pub mod findings;
+pub mod report;
+pub mod summary;

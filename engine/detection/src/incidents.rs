@@ -122,10 +122,9 @@ pub fn target_host(target: &str) -> Option<(Host, Option<u16>)> {
         _ => target,
     };
     let plain = body.trim_start_matches('[').trim_end_matches(']');
-    if body.len() == target.len() || !body.contains(':') {
-        if let Ok(ip) = plain.parse() {
-            return Some((Host::Ip(ip), None));
-        }
+    let portless = body.len() == target.len() || !body.contains(':');
+    if let (true, Ok(ip)) = (portless, plain.parse()) {
+        return Some((Host::Ip(ip), None));
     }
     let (host, port) = body.rsplit_once(':')?;
     let port = port.parse().ok()?;
