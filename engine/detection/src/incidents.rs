@@ -4,7 +4,7 @@
 //! The rules, in order:
 //! 1. An internal entity (a host or account of ours) is one incident with all of its classes.
 //! 2. An external entity that is a controller, a tunnel's end or a drop zone for an internal host
-//!    belongs to that host's incident: the story is the infected host.
+//!    which was flagged itself belongs to that host's incident: the story is the infected host.
 //! 3. An external entity that reaches many internal hosts is an incident of its own, for the few
 //!    most active ones.
 //! 4. Other external entities are grouped by what they do and to whom: 1,600 scanners of one host
@@ -179,8 +179,27 @@ fn sweepers(by_entity: &BTreeMap<&Entity, Vec<&Threat>>) -> BTreeSet<Entity> {
     all.into_iter().take(SWEEPERS_NAMED).map(|(_, e)| e.clone()).collect()
 }
 
-/// The key of one threat of `entity`; `named` is its gravest threat that is more than unusual.
-fn key(threat: &Threat, named: Option<&Threat>, sweepers: &BTreeSet<Entity>) -> Key {
+/// What the whole run says about entities, for the choice of keys.
+struct Known<'a> {
+    /// Entities of ours with a threat of their own.
+    flagged: BTreeSet<&'a Entity>,
+    /// Outsiders that are told by themselves.
+    sweepers: BTreeSet<Entity>,
+}
+
+/// The classes in which an outsider is the far end of an infected host.
+const fn is_far_end(class: ThreatClass) -> bool {
+    matches!(
+        class,
+        ThreatClass::CommandAndControl
+            | ThreatClass::DomainGeneration
+            | ThreatClass::DnsTunnel
+            | ThreatClass::Exfiltration
+    )
+}
+
+/// The key of one threat; `named` is its entity's gravest threat that is more than unusual.
+fn key(threat: &Threat, named: Option<&Threat>, known: &Known<'_>) -> Key {
     let told = match threat.class {
         ThreatClass::Anomaly => named.unwrap_or(threat),
         _ => threat,
@@ -190,11 +209,17 @@ fn key(threat: &Threat, named: Option<&Threat>, sweepers: &BTreeSet<Entity>) -> 
     if is_own(&threat.entity) && !guessed {
         return Key::Own(threat.entity.clone());
     }
-    match victim(told) {
-        Some(v) if family == Family::Compromise && v.is_internal() => Key::Own(Entity::Host(v)),
-        _ if sweepers.contains(&threat.entity) => Key::Sweep(threat.entity.clone()),
-        v => Key::Attack(family, v),
+    let victim = victim(told);
+    if let (true, Some(host)) = (is_far_end(told.class), &victim) {
+        let infected = Entity::Host(host.clone());
+        if known.flagged.contains(&infected) {
+            return Key::Own(infected);
+        }
     }
+    if known.sweepers.contains(&threat.entity) {
+        return Key::Sweep(threat.entity.clone());
+    }
+    Key::Attack(family, victim)
 }
 
 /// Every threat with its key, by key.
@@ -203,7 +228,10 @@ fn assign(threats: &[Threat]) -> Vec<Group<'_>> {
     for t in threats {
         by_entity.entry(&t.entity).or_default().push(t);
     }
-    let sweepers = sweepers(&by_entity);
+    let known = Known {
+        flagged: by_entity.keys().copied().filter(|e| is_own(e)).collect(),
+        sweepers: sweepers(&by_entity),
+    };
     let mut groups: BTreeMap<Key, Vec<&Threat>> = BTreeMap::new();
     for ts in by_entity.values() {
         let named = ts
@@ -211,7 +239,7 @@ fn assign(threats: &[Threat]) -> Vec<Group<'_>> {
             .filter(|t| t.class != ThreatClass::Anomaly)
             .max_by(|a, b| (a.severity, a.count, b.id).cmp(&(b.severity, b.count, a.id)));
         for &t in ts {
-            groups.entry(key(t, named.copied(), &sweepers)).or_default().push(t);
+            groups.entry(key(t, named.copied(), &known)).or_default().push(t);
         }
     }
     groups.into_iter().map(|(key, threats)| Group { key, threats }).collect()
@@ -281,9 +309,10 @@ fn fold_excess(mut groups: Vec<Group<'_>>, limit: usize) -> Vec<Group<'_>> {
     // Background that exists already merges with what joins it.
     let (mut rest, mut kept): (Vec<_>, Vec<_>) =
         groups.into_iter().partition(|g| matches!(g.key, Key::Background { .. }));
-    let kinds = |rest: &[Group<'_>]| rest.iter().map(background_or_own).collect::<BTreeSet<_>>();
-    while kept.len() + kinds(&rest).len() > limit {
+    let mut kinds: BTreeSet<Key> = rest.iter().map(background_or_own).collect();
+    while kept.len() + kinds.len() > limit {
         let Some(last) = kept.pop() else { break };
+        kinds.insert(background(&last));
         rest.push(last);
     }
     let mut merged: BTreeMap<Key, Vec<&Threat>> = BTreeMap::new();

@@ -149,7 +149,7 @@ fn tiles(r: &RunReport) -> Markup {
         dl.tiles {
             (tile("Events", &number(v.total), &speed))
             (tile("Flagged", &number(v.threats), &format!("{} of events", percent(v.threats, v.total))))
-            (tile("Findings", &number(r.threats.len() as u64), "one per entity, class and hour"))
+            (tile("Findings", &number(r.threats.len() as u64), "by entity, class, hour"))
             (tile("Decided by rules", &number(v.by_rules), &format!("{} by voters", number(v.by_voters))))
             (tile("Voters missing", &number(missing), if missing == 0 { "all answered" } else { "answers, see Run" }))
             (tile("Set aside", &number(intake.quarantined), "malformed records"))

@@ -272,6 +272,10 @@ impl RunReport {
                 }
             };
         }
+        if let [one] = self.incidents.as_slice() {
+            let severity = one.severity.name().to_lowercase();
+            return format!("1 incident in {events}, of {severity} severity");
+        }
         let by_severity: Vec<String> = Severity::ALL
             .into_iter()
             .rev()

@@ -137,6 +137,11 @@ pub fn visible(text: &str) -> String {
     out
 }
 
+/// A raw record made visible; its tabs stay, since they set its fields apart.
+pub fn visible_record(text: &str) -> String {
+    text.split('\t').map(visible).collect::<Vec<_>>().join("\t")
+}
+
 /// At most `max` characters, with an ellipsis for what is cut.
 pub fn cut(text: &str, max: usize) -> String {
     if text.chars().count() <= max {
@@ -216,6 +221,7 @@ mod tests {
     fn what_would_hide_or_act_is_made_visible() {
         assert_eq!(visible("a\0b\x1b[31m\n"), "a␀b␛[31m␊");
         assert_eq!(visible("x\u{202e}gpj\u{feff}"), "x\\u{202e}gpj\\u{feff}");
+        assert_eq!(visible_record("a\tb\r"), "a\tb␍");
         assert_eq!(visible("Zürich 東京"), "Zürich 東京");
         assert_eq!(cut("abcdef", 4), "abc…");
     }

@@ -111,7 +111,11 @@ fn state(page: &mut Page, r: &RunReport) {
                 let rows = plural(b.rows, "benign row", "benign rows");
                 page.note(
                     "State",
-                    &format!("ready: bundle {} ({id}), {rows}, budget {}", b.version, r.budget),
+                    &format!(
+                        "ready: bundle {} ({id}), {rows}, budget {}",
+                        visible(&b.version),
+                        visible(&r.budget)
+                    ),
                 );
             }
         }
@@ -181,13 +185,12 @@ fn see_more(page: &mut Page, r: &RunReport) {
         page.note("Why", &format!("watchfire explain {}", &t.id.to_string()[..12]));
     }
     match &r.outputs.report {
-        Some(path) => page.note("Report", &format!("{path} (open it in a browser)")),
+        Some(path) => page.note("Report", &format!("{} (open it in a browser)", visible(path))),
         None => page.note("Report", "add --report FILE.html for a page with every reason"),
     }
     match &r.outputs.findings {
-        Some(path) => {
-            page.note("Output", &format!("{path} (OCSF findings, one JSON object a line)"))
-        }
+        Some(path) => page
+            .note("Output", &format!("{} (OCSF findings, one JSON object a line)", visible(path))),
         None => {
             page.note("Output", "add --output FILE.jsonl for OCSF findings, one JSON object a line")
         }

@@ -88,6 +88,41 @@ fn an_infected_host_is_one_story_with_raised_severity() {
 }
 
 #[test]
+fn an_outsider_alone_does_not_make_a_host_look_infected() {
+    let class = ThreatClass::CommandAndControl;
+    let only = [threat("198.51.100.7", class, &["192.168.1.116:4000/tcp"], 30)];
+    let incidents = group(&only, MAX_INCIDENTS);
+    assert_eq!(incidents.len(), 1);
+    assert_eq!(
+        incidents[0].title,
+        "198.51.100.7 takes part in command and control with 192.168.1.116"
+    );
+}
+
+#[test]
+fn capped_targets_are_a_lower_bound() {
+    let mut t =
+        threat("192.168.1.77", ThreatClass::Scan, &["10.0.0.1:1/tcp", "10.0.0.2:1/tcp"], 50);
+    t.targets.turned_away = 400;
+    assert_eq!(group(&[t], MAX_INCIDENTS)[0].title, "Host 192.168.1.77 scans more than 2 hosts");
+}
+
+#[test]
+fn a_hundred_thousand_threats_are_grouped_without_quadratic_work() {
+    let threats: Vec<_> = (0..100_000u32)
+        .map(|i| {
+            let who = Host::Ip(std::net::Ipv4Addr::from_bits(0x0a00_0000 + i).into()).to_string();
+            let mut t = threat(&who, ThreatClass::ALL[i as usize % 10], &["192.0.2.1:80/tcp"], 30);
+            t.severity = Severity::High;
+            t
+        })
+        .collect();
+    let incidents = group(&threats, MAX_INCIDENTS);
+    assert_eq!(incidents.len(), MAX_INCIDENTS);
+    assert_eq!(incidents.iter().map(|i| i.threats.len()).sum::<usize>(), threats.len());
+}
+
+#[test]
 fn guessers_sweepers_and_insiders_are_told_apart() {
     let mut threats: Vec<_> = (0..240)
         .map(|i| {

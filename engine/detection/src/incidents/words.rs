@@ -129,9 +129,11 @@ fn own_title(entity: &Entity, threats: &[&Threat]) -> String {
     let classes = classes(threats);
     let list = classes.iter().map(|&c| class_words(c)).collect::<Vec<_>>().join(", ");
     let reached = super::hosts(threats.iter().copied());
+    // A threat keeps only so many targets: then their number is a lower bound.
+    let more = if threats.iter().any(|t| t.targets.turned_away > 0) { "more than " } else { "" };
     let place = match reached.len() {
-        1 => reached.keys().next().map_or(String::new(), |h| format!(" on {h}")),
-        n => format!(" on {}", plural(n as u64, "host")),
+        1 if more.is_empty() => reached.keys().next().map_or(String::new(), |h| format!(" on {h}")),
+        n => format!(" on {more}{}", plural(n as u64, "host")),
     };
     if classes.iter().any(|&c| Family::of(c) == Family::Compromise) {
         let looks = if matches!(entity, Entity::Host(_)) { "looks infected" } else { "is abused" };

@@ -4,7 +4,7 @@ use super::incidents::{anchor, badge, technique};
 use super::{COMPACT_FINDINGS, FULL_FINDINGS, plots, t};
 use crate::report::model::RunReport;
 use crate::report::words::{
-    absence, abstention, cut, number, percent, plural, severity_key, span, time,
+    absence, abstention, cut, number, percent, plural, severity_key, span, time, visible_record,
 };
 use maud::{Markup, html};
 use std::collections::BTreeSet;
@@ -163,7 +163,7 @@ fn example(r: &RunReport, e: &Example, n: usize, of: usize) -> Markup {
                 (rules(&e.verdict.rules))
                 (contributions(&e.contributions))
             }
-            pre.raw tabindex="0" aria-label="Raw record" { (t(&cut(&e.raw, RAW_SHOWN))) }
+            pre.raw tabindex="0" aria-label="Raw record" { (visible_record(&cut(&e.raw, RAW_SHOWN))) }
             p.versions {
                 "bundle " code { (format!("{:016x}", e.verdict.bundle)) }
                 " · inputs " code { (format!("{:016x}", e.verdict.inputs)) }

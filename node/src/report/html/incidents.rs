@@ -2,7 +2,7 @@
 
 use super::t;
 use crate::report::model::{RunReport, RunState};
-use crate::report::words::{duration, number, plural, severity_key, span};
+use crate::report::words::{duration, number, plural, severity_key, time};
 use maud::{Markup, html};
 use std::collections::BTreeMap;
 use threat::{Incident, Severity, Text, Threat, ThreatId};
@@ -113,7 +113,8 @@ fn card(i: &Incident, threats: &BTreeMap<ThreatId, &Threat>) -> Markup {
                 }
                 div {
                     h4 { "When" }
-                    p { (span(i.first_seen, i.last_seen)) }
+                    p.n.ink { (time(i.first_seen)) }
+                    @if i.last_seen > i.first_seen { p.n.ink { (time(i.last_seen)) } }
                     @if length >= 1.0 { p.soft { "over " (duration(length)) } }
                 }
                 div {

@@ -2,7 +2,9 @@
 
 use super::{plots, t};
 use crate::report::model::{RunReport, SourceReport};
-use crate::report::words::{absence, bytes, cut, duration, number, percent, plural, time};
+use crate::report::words::{
+    absence, bytes, cut, duration, number, percent, plural, time, visible_record,
+};
 use maud::{Markup, html};
 
 /// Entities in the table: enough to see who leads.
@@ -101,7 +103,7 @@ fn troubles(s: &SourceReport) -> Markup {
                 @for p in &s.problems { li { (t(p)) } }
                 @for q in s.quarantined.iter().take(QUARANTINE_SHOWN) {
                     li { "Line " (number(q.line)) ": " (t(&q.reason))
-                        pre.raw tabindex="0" aria-label="Record set aside" { (t(&cut(&q.excerpt, 200))) } }
+                        pre.raw tabindex="0" aria-label="Record set aside" { (visible_record(&cut(&q.excerpt, 200))) } }
                 }
                 @if s.counts.quarantined > QUARANTINE_SHOWN as u64 {
                     li.soft { (number(s.counts.quarantined)) " records were set aside in all." }
