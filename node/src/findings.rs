@@ -1,8 +1,8 @@
-//! Threats as OCSF 1.8 Detection Findings (class 2004), one JSON object each, and the way back: which
-//! finding a person means, and what is needed to score it again.
+//! Threats as OCSF 1.8 Detection Findings (class 2004), one JSON object each, and the way back:
+//! which finding a person means, and what is needed to score it again.
 //!
-//! Votes, bundle, rules and everything that the voters saw stand under `unmapped.watchfire`; numbers
-//! of 64 bits stand there as hex, since many JSON readers round them. Floats are widened to 64 bits,
+//! Votes, bundle, rules and everything that the voters saw stand under `unmapped.watchfire`; there
+//! numbers of 64 bits are hex, since many JSON readers round them. Floats are widened to 64 bits,
 //! which loses nothing. Nothing here reads the clock: `time` is the finding's last event time.
 
 mod reference;
@@ -51,7 +51,8 @@ impl Activity {
     }
 }
 
-/// The finding of a threat as a JSON object; `examples` are its kept verdicts, `version` the tool's.
+/// The finding of a threat as a JSON object; `examples` are its kept verdicts, `version` is the
+/// tool's.
 pub fn finding(threat: &Threat, examples: &[Example], version: &str, activity: Activity) -> Value {
     let f = threat;
     let title = format!("{}: {}", f.class.title(), f.entity);
@@ -269,7 +270,7 @@ fn analyses(f: &Threat, examples: &[Example]) -> Vec<Value> {
         .map(|c| {
             json!({
                 "observation_parameter": c.feature,
-                "observations": [observation(c.observed.to_string(), 1)],
+                "observations": [observation(observed(c), 1)],
                 "observed_pattern": format!("{:.1}% of the score", c.share * 100.0),
             })
         })
@@ -281,6 +282,11 @@ fn analyses(f: &Threat, examples: &[Example]) -> Vec<Value> {
         object.insert("baselines".to_owned(), Value::Array(baselines));
     }
     vec![out]
+}
+
+/// What was seen, as a number that scripts can read where it is one.
+fn observed(c: &Contribution) -> String {
+    c.value.map_or_else(|| c.observed.to_string(), |v| v.to_string())
 }
 
 fn baseline(c: &Contribution) -> Option<Value> {

@@ -1,5 +1,6 @@
 //! The OCSF form of a finding: its golden file, and the way back to what the voters saw.
 #![allow(missing_docs, dead_code, reason = "a test binary; the made-up reports serve others too")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
 

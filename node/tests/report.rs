@@ -1,6 +1,7 @@
 //! The page: hostile text stays text, sizes stay bounded, everything that was found is on it. And
 //! the terminal summary against its golden files.
 #![allow(missing_docs, dead_code, reason = "a test binary; the made-up reports serve others too")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test may panic")]
 
 mod support;
 

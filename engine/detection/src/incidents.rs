@@ -114,8 +114,8 @@ struct Group<'a> {
     threats: Vec<&'a Threat>,
 }
 
-/// The host that a target indicator (`host:port/proto`, an address, a name) tells of, with its port.
-/// A bare name may be an account or a domain, so it is no host.
+/// The host that a target indicator (`host:port/proto`, an address, a name) tells of, with its
+/// port. A bare name may be an account or a domain, so it is no host.
 pub fn target_host(target: &str) -> Option<(Host, Option<u16>)> {
     let body = match target.rsplit_once('/') {
         Some((b, proto)) if proto.starts_with(|c: char| c.is_ascii_alphabetic()) => b,

@@ -2,7 +2,7 @@
 //!
 //! Everything that came from a log is hostile: it passes through [`words::visible`] and maud's
 //! escaping, and a content security policy with a nonce made of the report's own hash lets no other
-//! script or style run, even if an escape were missed. Attributes of style are not used for the same
+//! script or style run, even if an escape were missed. Style attributes are not used for the same
 //! reason. Parts are in files of their own: incident cards, findings, charts, tables.
 
 mod charts;
@@ -19,7 +19,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 /// about 10 kB, and nobody reads more than this on a page.
 pub const FULL_FINDINGS: usize = 120;
 
-/// Findings in the table after them, about 300 bytes each; further ones are only in the output file.
+/// Findings in the table after them, about 300 bytes each; others are only in the output file.
 pub const COMPACT_FINDINGS: usize = 10_000;
 
 const STYLE: &str = include_str!("html/style.css");
@@ -82,10 +82,14 @@ fn t(text: &str) -> String {
     visible(text)
 }
 
+/// The flame of the mark, in a square of 24.
+const FLAME: &str = "M12 2c1 4 6 6.5 6 12a6 6 0 0 1-12 0c0-2.5 1.2-4.2 2.5-5.5.2 2 .9 3 2 3.5\
+                     C10 8.5 10.5 5 12 2z";
+
 fn mark() -> Markup {
     html! {
         svg.mark viewBox="0 0 24 24" width="22" height="22" aria-hidden="true" {
-            path d="M12 2c1 4 6 6.500 6 12a6 6 0 0 1-12 0c0-2.500 1.200-4.200 2.500-5.500.2 2 .9 3 2 3.500C10 8.500 10.500 5 12 2z" {}
+            path d=(FLAME) {}
             path.base d="M4 22h16" {}
         }
     }
@@ -148,10 +152,13 @@ fn tiles(r: &RunReport) -> Markup {
     html! {
         dl.tiles {
             (tile("Events", &number(v.total), &speed))
-            (tile("Flagged", &number(v.threats), &format!("{} of events", percent(v.threats, v.total))))
+            (tile("Flagged", &number(v.threats), &format!("{} of events", percent(v.threats,
+                v.total))))
             (tile("Findings", &number(r.threats.len() as u64), "by entity, class, hour"))
-            (tile("Decided by rules", &number(v.by_rules), &format!("{} by voters", number(v.by_voters))))
-            (tile("Voters missing", &number(missing), if missing == 0 { "all answered" } else { "answers, see Run" }))
+            (tile("Decided by rules", &number(v.by_rules), &format!("{} by voters",
+                number(v.by_voters))))
+            (tile("Voters missing", &number(missing), if missing == 0 { "all answered" } else {
+                "answers, see Run" }))
             (tile("Set aside", &number(intake.quarantined), "malformed records"))
         }
     }
@@ -180,14 +187,18 @@ fn footer(r: &RunReport) -> Markup {
         footer {
             h2 { "How to go on" }
             ul {
-                li { code { "watchfire explain " (id) } " shows why a finding is one, and scores it again." }
+                li { code { "watchfire explain " (id) }
+                    " shows why a finding is one, and scores it again." }
                 @if let Some(path) = &r.outputs.findings {
-                    li { code { (t(path)) } " holds every finding as OCSF, one JSON object a line." }
+                    li { code { (t(path)) } " holds every finding as OCSF, one JSON object a line."
+                        }
                 } @else {
-                    li { code { "--output FILE.jsonl" } " writes every finding as OCSF, one JSON object a line." }
+                    li { code { "--output FILE.jsonl" }
+                        " writes every finding as OCSF, one JSON object a line." }
                 }
             }
-            p.soft { "Watchfire " (r.version) ". Scores are tails: 3 means that one benign event in 1,000 "
+            p.soft { "Watchfire " (r.version)
+                ". Scores are tails: 3 means that one benign event in 1,000 "
                 "scores as high." }
         }
     }

@@ -124,7 +124,8 @@ pub fn threat(
     }
 }
 
-const RAW: &str = "1547000095.231\tCnA3ib2VxS6dQ7fT8j\t192.168.1.116\t38422\t198.51.100.7\t6667\ttcp\tirc\t2.999500\t812000\t0\tS0\t-\t-\t0\tS\t5\t300\t0\t0\t-";
+const RAW: &str = "1547000095.231\tCnA3ib2VxS6dQ7fT8j\t192.168.1.116\t38422\t198.51.100.7\t6667\
+    \ttcp\tirc\t2.999500\t812000\t0\tS0\t-\t-\t0\tS\t5\t300\t0\t0\t-";
 
 /// Frame of a report over given threats.
 fn frame(threats: Vec<Threat>, events: u64) -> RunReport {

@@ -253,8 +253,8 @@ pub(super) fn advice(group: &Group<'_>, gravest: &Threat) -> String {
     };
     match (gravest.class, inside) {
         (ThreatClass::Scan, Some(_)) => {
-            "Find the process that scans on this host; unless it is your own scanner, take the host \
-             off the network and look for what came before."
+            "Find the process that scans on this host; unless it is your own scanner, take the \
+             host off the network and look for what came before."
         }
         (ThreatClass::Scan, None) => {
             "Check that the firewall closes what nobody needs to reach, and that no probed service \
@@ -273,24 +273,25 @@ pub(super) fn advice(group: &Group<'_>, gravest: &Threat) -> String {
              resolved, and search the DNS logs for other hosts asking for them."
         }
         (ThreatClass::DnsTunnel, _) => {
-            "Block the parent domain at the resolver, isolate the host, and estimate from the query \
-             sizes how much has left."
+            "Block the parent domain at the resolver, isolate the host, and estimate from the \
+             query sizes how much has left."
         }
         (ThreatClass::Exfiltration, _) => {
             "Stop the transfer at the firewall, find out which data and which account it was, and \
              keep the flow records for the report."
         }
         (ThreatClass::LateralMovement, _) => {
-            "Disable the account or isolate the host that reaches out, then check every host that it \
-             logged on to for new services, tasks and keys."
+            "Disable the account or isolate the host that reaches out, then check every host that \
+             it logged on to for new services, tasks and keys."
         }
         (ThreatClass::InsiderMisuse, _) => {
             "Ask the account's owner whether it was them; if not, end its sessions, reset its \
              credentials and review what it read."
         }
         (ThreatClass::Signature, _) => {
-            "Read the matched rule beside the raw record: if the traffic was let through, check the \
-             target for what the rule describes; if it is expected, suppress the rule for this pair."
+            "Read the matched rule beside the raw record: if the traffic was let through, check \
+             the target for what the rule describes; if it is expected, suppress the rule for this \
+             pair."
         }
         (ThreatClass::Anomaly, Some(_)) => {
             "Compare what was seen with what is usual for the top features; if the host has a new \

@@ -47,7 +47,8 @@ pub(super) fn timeline(r: &RunReport) -> Markup {
             @if bars.is_empty() {
                 p.empty { "No events." }
             } @else {
-                p.sub { "Bars: flagged events by severity, at most " (number(peak)) ". Line: all events, at most "
+                p.sub { "Bars: flagged events by severity, at most " (number(peak))
+                    ". Line: all events, at most "
                     (number(busiest)) " in " (duration(bars[0].seconds)) "." }
                 (legend(&bars))
                 figure { (timeline_svg(&bars, peak, busiest)) }
@@ -93,7 +94,8 @@ fn timeline_svg(bars: &[Bucket], peak: u64, busiest: u64) -> Markup {
             @for (i, b) in bars.iter().enumerate() { (bar(b, i as f64 * step, step, base, peak)) }
             @for k in 0..ticks {
                 @let i = k * bars.len() / ticks;
-                text.tick x=(format!("{:.1}", i as f64 * step)) y=(H - 6.0) { (time(bars[i].start)) }
+                text.tick x=(format!("{:.1}", i as f64 * step)) y=(H - 6.0) { (time(bars[i].start))
+                    }
             }
         }
     }
@@ -119,7 +121,8 @@ fn bar(b: &Bucket, x: f64, step: f64, base: f64, peak: u64) -> Markup {
     html! {
         @if !parts.is_empty() {
             g {
-                title { (time(b.start)) ": " (number(b.threats.values().sum())) " flagged of " (number(b.events)) }
+                title { (time(b.start)) ": " (number(b.threats.values().sum())) " flagged of "
+                    (number(b.events)) }
                 @for (s, y, h) in parts {
                     rect class=(severity_key(s)) x=(format!("{x:.1}")) y=(format!("{y:.1}"))
                         width=(format!("{width:.1}")) height=(format!("{h:.1}")) {}
@@ -136,7 +139,8 @@ pub(super) fn scores(r: &RunReport) -> Markup {
             @if r.histograms.is_empty() {
                 p.empty { "No voter scored an event." }
             } @else {
-                p.sub { "How the calibrated tails spread: 3 means that one benign event in 1,000 scores as high. "
+                p.sub { "How the calibrated tails spread: 3 means that one benign event in 1,000 "
+                    "scores as high. "
                     "Counts are on a logarithmic scale; the dashed line is the threshold." }
                 ul.legend {
                     li { span.swatch.benign {} "Benign verdict" }
@@ -171,18 +175,24 @@ fn histogram(h: &Histogram) -> Markup {
             svg viewBox=(format!("0 0 {HW} {HH}")) role="img" aria-label=(name) {
                 line.grid x1="0" x2=(HW) y1=(base) y2=(base) {}
                 @for i in 0..bins {
-                    @let (b, f) = (h.benign.get(i).copied().unwrap_or(0), h.threats.get(i).copied().unwrap_or(0));
+                    @let (b, f) = (h.benign.get(i).copied().unwrap_or(0),
+                        h.threats.get(i).copied().unwrap_or(0));
                     @let x = i as f64 * step;
                     @if b > 0 {
-                        rect.benign x=(format!("{:.1}", x + 0.5)) width=(format!("{:.1}", (step - 1.0).max(0.6)))
-                            y=(format!("{:.1}", base - height(b))) height=(format!("{:.1}", height(b))) {}
+                        rect.benign x=(format!("{:.1}", x + 0.5)) width=(format!("{:.1}", (step -
+                            1.0).max(0.6)))
+                            y=(format!("{:.1}", base - height(b))) height=(format!("{:.1}",
+                                height(b))) {}
                     }
                     @if f > 0 {
-                        rect.threat x=(format!("{:.1}", x + step * 0.25)) width=(format!("{:.1}", (step * 0.5).max(0.6)))
-                            y=(format!("{:.1}", base - height(f))) height=(format!("{:.1}", height(f))) {}
+                        rect.threat x=(format!("{:.1}", x + step * 0.25)) width=(format!("{:.1}",
+                            (step * 0.5).max(0.6)))
+                            y=(format!("{:.1}", base - height(f))) height=(format!("{:.1}",
+                                height(f))) {}
                     }
                 }
-                line.threshold x1=(format!("{threshold:.1}")) x2=(format!("{threshold:.1}")) y1="2" y2=(base) {}
+                line.threshold x1=(format!("{threshold:.1}")) x2=(format!("{threshold:.1}")) y1="2"
+                    y2=(base) {}
                 text.tick x="0" y=(HH - 4.0) { "0" }
                 text.tick.end x=(HW) y=(HH - 4.0) { (format!("{ends:.1}+")) }
                 text.tick.mid x=(format!("{:.1}", threshold.clamp(30.0, HW - 40.0))) y=(HH - 4.0) {

@@ -31,7 +31,8 @@ pub(super) fn section(r: &RunReport) -> Markup {
             @if shown.is_empty() {
                 p.empty { "None." }
             } @else {
-                p.sub { "What one entity did of one kind within an hour, with the reasons. The gravest first." }
+                p.sub { "What one entity did of one kind within an hour, with the reasons. The "
+                    "gravest first." }
                 (controls(r))
                 @for (n, threat) in shown.iter().enumerate() {
                     (finding(r, threat, n == 0))
@@ -63,13 +64,15 @@ fn controls(r: &RunReport) -> Markup {
     html! {
         div.controls {
             label { span.sr { "Filter findings" }
-                input #filter type="search" placeholder="Filter by host, class, rule…" autocomplete="off"; }
+                input #filter type="search" placeholder="Filter by host, class, rule…"
+                    autocomplete="off"; }
             div.chips role="group" aria-label="Severity" {
                 @for s in Severity::ALL.into_iter().rev() {
                     @let n = r.threats.iter().filter(|t| t.severity == s).count() as u64;
                     @if n > 0 {
                         button type="button" data-severity=(severity_key(s)) aria-pressed="true"
-                            class=(format!("chip {}", severity_key(s))) { (s.name()) " " (number(n)) }
+                            class=(format!("chip {}", severity_key(s))) { (s.name()) " "
+                                (number(n)) }
                     }
                 }
             }
@@ -152,7 +155,7 @@ fn example(r: &RunReport, e: &Example, n: usize, of: usize) -> Markup {
     let place = format!("{}, line {}", t(&e.source), number(e.position.line));
     html! {
         div.example {
-            h4 {
+            h3 {
                 @if of > 1 { "Example " (n + 1) ": " }
                 (t(&e.summary))
             }
@@ -163,12 +166,14 @@ fn example(r: &RunReport, e: &Example, n: usize, of: usize) -> Markup {
                 (rules(&e.verdict.rules))
                 (contributions(&e.contributions))
             }
-            pre.raw tabindex="0" aria-label="Raw record" { (visible_record(&cut(&e.raw, RAW_SHOWN))) }
+            pre.raw tabindex="0" aria-label="Raw record" { (visible_record(&cut(&e.raw,
+                RAW_SHOWN))) }
             p.versions {
                 "bundle " code { (format!("{:016x}", e.verdict.bundle)) }
                 " · inputs " code { (format!("{:016x}", e.verdict.inputs)) }
                 " · decided by "
-                @match e.verdict.source { VerdictSource::Ml => "voters", VerdictSource::Rules => "rules" }
+                @match e.verdict.source { VerdictSource::Ml => "voters", VerdictSource::Rules =>
+                    "rules" }
             }
         }
     }
@@ -222,7 +227,8 @@ fn rules(hits: &[RuleHit]) -> Markup {
             table.rules {
                 caption { "Rules that matched" }
                 thead { tr {
-                    th scope="col" { "Rule" } th scope="col" { "Level" } th scope="col" { "Because" }
+                    th scope="col" { "Rule" } th scope="col" { "Level" } th scope="col" { "Because"
+                        }
                 } }
                 tbody {
                     @for h in hits {
@@ -273,9 +279,11 @@ fn compact(rest: &[&Threat]) -> Markup {
     let listed = rest.len().min(COMPACT_FINDINGS);
     html! {
         details.more-findings {
-            summary { (plural(rest.len() as u64, "further finding", "further findings")) ", in short" }
+            summary { (plural(rest.len() as u64, "further finding", "further findings"))
+                ", in short" }
             @if listed < rest.len() {
-                p.soft { "The first " (number(listed as u64)) " are listed; all are in the findings output." }
+                p.soft { "The first " (number(listed as u64))
+                    " are listed; all are in the findings output." }
             }
             div.scroll {
                 table #compact {
@@ -295,7 +303,8 @@ fn compact(rest: &[&Threat]) -> Markup {
                                 td { (f.class.title()) }
                                 td { (t(&cut(&f.entity.to_string(), 64))) }
                                 td.r data-n=(f.count) { (number(f.count)) }
-                                td.r data-n=(format!("{:.3}", f.score)) { (format!("{:.2}", f.score)) }
+                                td.r data-n=(format!("{:.3}", f.score)) { (format!("{:.2}",
+                                    f.score)) }
                                 td data-n=(f.first_seen.micros()) { (time(f.first_seen)) }
                                 td { code { (&f.id.to_string()[..12]) } }
                             }

@@ -31,7 +31,8 @@ pub(super) fn tail(tail: f32, threshold: Option<f32>, top: f32, threat: bool) ->
             rect.track y="2" width="180" height="8" rx="2" {}
             rect class=(class) y="2" width=(format!("{:.1}", x(tail).max(1.0))) height="8" rx="2" {}
             @if let Some(th) = threshold {
-                line.threshold x1=(format!("{:.1}", x(th))) x2=(format!("{:.1}", x(th))) y1="0" y2="12" {}
+                line.threshold x1=(format!("{:.1}", x(th))) x2=(format!("{:.1}", x(th))) y1="0"
+                    y2="12" {}
             }
         }
     }
@@ -63,9 +64,11 @@ pub(super) fn baseline(c: &Contribution) -> Markup {
             range(seen, base, &usual(c))
         }
         (_, _, Some(f)) => html! {
-            svg.frequency viewBox="0 0 180 18" width="180" height="18" role="img" aria-label=(usual(c)) {
+            svg.frequency viewBox="0 0 180 18" width="180" height="18" role="img"
+                aria-label=(usual(c)) {
                 rect.track x="7" y="7" width="166" height="4" rx="2" {}
-                rect.band x="7" y="7" width=(format!("{:.1}", f.clamp(0.0, 1.0) * 166.0)) height="4" rx="2" {}
+                rect.band x="7" y="7" width=(format!("{:.1}", f.clamp(0.0, 1.0) * 166.0))
+                    height="4" rx="2" {}
             }
         },
         _ => html! {},
@@ -85,8 +88,10 @@ fn range(seen: f32, base: [f32; 3], usual: &str) -> Markup {
             line.axis x1="7" x2="173" y1="9" y2="9" {}
             rect.band x=(format!("{:.1}", x(low))) y="4" height="10" rx="2"
                 width=(format!("{:.1}", (x(high) - x(low)).max(2.0))) {}
-            line.median x1=(format!("{:.1}", x(mid))) x2=(format!("{:.1}", x(mid))) y1="3" y2="15" {}
-            circle class=(if outside { "dot hot" } else { "dot" }) cx=(format!("{:.1}", x(dot))) cy="9" r="4.5" {}
+            line.median x1=(format!("{:.1}", x(mid))) x2=(format!("{:.1}", x(mid))) y1="3" y2="15"
+                {}
+            circle class=(if outside { "dot hot" } else { "dot" }) cx=(format!("{:.1}", x(dot)))
+                cy="9" r="4.5" {}
         }
     }
 }

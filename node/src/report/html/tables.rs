@@ -24,8 +24,10 @@ pub(super) fn entities(r: &RunReport) -> Markup {
             } @else {
                 div.scroll { table.entities {
                     thead { tr {
-                        th scope="col" { "Entity" } th scope="col" { "Kind" } th.r scope="col" { "Events" }
-                        th.r scope="col" { "Flagged" } th scope="col" {} th.r scope="col" { "Share" }
+                        th scope="col" { "Entity" } th scope="col" { "Kind" } th.r scope="col" {
+                            "Events" }
+                        th.r scope="col" { "Flagged" } th scope="col" {} th.r scope="col" { "Share"
+                            }
                         th.r scope="col" { "Greatest score" }
                     } }
                     tbody { @for e in shown { tr {
@@ -48,11 +50,13 @@ pub(super) fn labelled(r: &RunReport) -> Markup {
     html! {
         section #labels aria-labelledby="labels-h" {
             h2 #labels-h { "Ground truth" }
-            p.sub { "This capture says what each record is. The labels were never shown to a voter; "
+            p.sub { "This capture says what each record is. No label was shown to a voter; "
+                ""
                 "this is how many rows of each were flagged." }
             div.scroll { table {
                 thead { tr {
-                    th scope="col" { "Label" } th.r scope="col" { "Rows" } th.r scope="col" { "Flagged" }
+                    th scope="col" { "Label" } th.r scope="col" { "Rows" } th.r scope="col" {
+                        "Flagged" }
                     th scope="col" {} th.r scope="col" { "Share" }
                 } }
                 tbody { @for (label, l) in labels { tr {
@@ -74,7 +78,8 @@ pub(super) fn sources(r: &RunReport) -> Markup {
             p.sub { "Every record is accounted for: read = events + set aside + comments." }
             div.scroll { table {
                 thead { tr {
-                    th scope="col" { "Source" } th scope="col" { "Format" } th.r scope="col" { "Size" }
+                    th scope="col" { "Source" } th scope="col" { "Format" } th.r scope="col" {
+                        "Size" }
                     th.r scope="col" { "Read" } th.r scope="col" { "Events" }
                     th.r scope="col" { "Set aside" } th.r scope="col" { "Comments" }
                 } }
@@ -103,7 +108,8 @@ fn troubles(s: &SourceReport) -> Markup {
                 @for p in &s.problems { li { (t(p)) } }
                 @for q in s.quarantined.iter().take(QUARANTINE_SHOWN) {
                     li { "Line " (number(q.line)) ": " (t(&q.reason))
-                        pre.raw tabindex="0" aria-label="Record set aside" { (visible_record(&cut(&q.excerpt, 200))) } }
+                        pre.raw tabindex="0" aria-label="Record set aside" {
+                            (visible_record(&cut(&q.excerpt, 200))) } }
                 }
                 @if s.counts.quarantined > QUARANTINE_SHOWN as u64 {
                     li.soft { (number(s.counts.quarantined)) " records were set aside in all." }
@@ -130,7 +136,8 @@ pub(super) fn run(r: &RunReport) -> Markup {
                 }
                 @for m in &r.verdicts.missing {
                     dt { "Missing voter" }
-                    dd { (m.detector.name()) " in " (plural(m.verdicts, "verdict", "verdicts")) ": " (absence(m.reason)) }
+                    dd { (m.detector.name()) " in " (plural(m.verdicts, "verdict", "verdicts"))
+                        ": " (absence(m.reason)) }
                 }
                 (overload(r))
             }
@@ -146,13 +153,16 @@ fn overload(r: &RunReport) -> Markup {
             dt { "Shed" } dd { (plural(*n, "event", "events")) ": " (t(why)) }
         }
         @if o.held_back > 0 {
-            dt { "Held back" } dd { (plural(o.held_back, "time", "times")) " a source waited for the shards" }
+            dt { "Held back" } dd { (plural(o.held_back, "time", "times"))
+                " a source waited for the shards" }
         }
         @if o.evicted > 0 {
-            dt { "Forgotten" } dd { "state of " (plural(o.evicted, "entity", "entities")) " over the limit" }
+            dt { "Forgotten" } dd { "state of " (plural(o.evicted, "entity", "entities"))
+                " over the limit" }
         }
         @if o.threats_turned_away > 0 {
-            dt { "Not kept" } dd { (plural(o.threats_turned_away, "finding", "findings")) " over the limit" }
+            dt { "Not kept" } dd { (plural(o.threats_turned_away, "finding", "findings"))
+                " over the limit" }
         }
     }
 }
@@ -163,7 +173,8 @@ fn bundle(r: &RunReport) -> Markup {
         div.scroll { table {
             caption { "Voters by class of events" }
             thead { tr {
-                th scope="col" { "Class" } th scope="col" { "Voters" } th.r scope="col" { "Benign rows" }
+                th scope="col" { "Class" } th scope="col" { "Voters" } th.r scope="col" {
+                    "Benign rows" }
                 th.r scope="col" { "Threshold" }
             } }
             tbody { @for (class, c) in &b.classes { tr {
