@@ -18,6 +18,7 @@ pub mod ensemble;
 pub mod explain;
 pub mod features;
 pub mod folding;
+pub mod incidents;
 pub mod judgement;
 pub mod rules;
 pub mod schema;

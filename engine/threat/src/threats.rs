@@ -114,8 +114,27 @@ impl ThreatClass {
 }
 
 /// The identity of a threat: hash of entity, class and event-time hour. A replay finds the same id.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// Serialised as its 32 hex digits where a person may read it (a JSON number of 128 bits loses its
+/// low digits in most readers), as the number in binary codecs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ThreatId(pub u128);
+
+impl Serialize for ThreatId {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        if s.is_human_readable() { s.collect_str(self) } else { s.serialize_u128(self.0) }
+    }
+}
+
+impl<'de> Deserialize<'de> for ThreatId {
+    fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        if d.is_human_readable() {
+            let hex = <std::borrow::Cow<'de, str>>::deserialize(d)?;
+            hex.parse().map_err(serde::de::Error::custom)
+        } else {
+            u128::deserialize(d).map(Self)
+        }
+    }
+}
 
 impl ThreatId {
     /// The id of what `entity` did of `class` in that event-time hour.
