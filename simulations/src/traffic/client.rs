@@ -5,7 +5,7 @@
 //! seed with one campaign more yields the same benign records.
 
 use super::conn::{self, Shape};
-use super::draw::{between, lognormal, one_of};
+use super::draw::{between, lognormal};
 use super::names;
 use super::net::Net;
 use super::record::{Body, CampaignId, Conn, ConnId, Dns, Http, QType, RCode, Ssl, Uid};
@@ -319,11 +319,11 @@ impl Client {
             next_protocol: (!tls.tls13 && server & 8 == 0).then_some("h2"),
             validation: (!tls.tls13 && !tls.resumed).then_some(tls.validation),
             ja3: wide(client),
-            ja3s: wide(client ^ (server & 7)),
+            ja3s: wide(client ^ (0x53 + (server & 7))),
         }
     }
 
-    /// One HTTP request on a connection of its own; its end.
+    /// HTTP requests on a connection of their own; its end.
     pub(super) fn http(
         &mut self,
         net: &mut Net,
@@ -331,50 +331,47 @@ impl Client {
         to: (IpAddr, u16),
         request: Request<'_>,
     ) -> Timestamp {
+        let n = u64::from(request.repeats) + 1;
         let heads = between(&mut self.rng, 180, 520);
-        let shape = Shape::new(
-            heads + request.uri.len() as u64 + request.up,
-            between(&mut self.rng, 190, 420) + request.down,
+        let mut shape = Shape::new(
+            n * (heads + request.uri.len() as u64 + request.up),
+            n * (between(&mut self.rng, 190, 420) + request.down),
             0.0,
         );
+        shape.turns = n;
         let (id, end) = self.tcp(net, at, to, Some("http"), ConnState::SF, shape);
-        let http = Http {
-            id,
-            depth: 1,
-            method: if request.up > 0 { "POST" } else { "GET" },
-            host: request.host.clone(),
-            uri: request.uri,
-            referrer: None,
-            user_agent: request.agent,
-            request_bytes: request.up,
-            response_bytes: request.down,
-            status: request.status,
-            mime: (request.down > 0).then_some(request.mime),
-        };
-        let sent = at.plus_secs(distance(to.0) * 1.1);
-        net.emit(sent, self.campaign, Body::Http(Box::new(http)));
+        let mut sent = at.plus_secs(distance(to.0) * 1.1);
+        let step = end.since(sent).max(0.0) / n as f64;
+        let page = (n > 1).then(|| format!("http://{}{}", request.host, request.uri));
+        let mut uri = request.uri;
+        for depth in 1..=request.repeats + 1 {
+            let http = Http {
+                id,
+                depth,
+                method: if request.up > 0 { "POST" } else { "GET" },
+                host: request.host.clone(),
+                uri,
+                referrer: page.clone().filter(|_| depth > 1),
+                user_agent: request.agent,
+                request_bytes: request.up,
+                response_bytes: request.down,
+                status: request.status,
+                mime: (request.down > 0).then_some(request.mime),
+            };
+            net.emit(sent, self.campaign, Body::Http(Box::new(http)));
+            uri = names::path(&mut self.rng);
+            sent = sent.plus_secs(step);
+        }
         end
     }
 
     /// The browser of this machine, as it names itself.
     pub(super) fn agent(&mut self) -> &'static str {
-        const WINDOWS: [&str; 3] = [
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
-             Chrome/133.0.0.0 Safari/537.36",
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:135.0) Gecko/20100101 Firefox/135.0",
-            "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
-             Chrome/133.0.0.0 Safari/537.36 Edg/133.0.0.0",
-        ];
-        const LINUX: [&str; 2] = [
-            "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0",
-            "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
-             Chrome/133.0.0.0 Safari/537.36",
-        ];
-        if self.linux { one_of(&mut self.rng, &LINUX) } else { one_of(&mut self.rng, &WINDOWS) }
+        names::browser(&mut self.rng, self.linux)
     }
 }
 
-/// One HTTP request.
+/// An HTTP request, perhaps followed by more of its kind.
 #[derive(Clone, Debug)]
 pub(super) struct Request<'a> {
     pub host: &'a Text,
@@ -384,6 +381,8 @@ pub(super) struct Request<'a> {
     pub down: u64,
     pub status: u16,
     pub mime: &'static str,
+    /// Further requests to other paths on the same connection.
+    pub repeats: u32,
 }
 
 fn remember(cache: &mut BTreeMap<usize, Timestamp>, key: usize, now: Timestamp, until: Timestamp) {

@@ -1,8 +1,9 @@
-//! Connections that could have been: packets, bytes on the wire, history letters and state agree, as
-//! Zeek's `conn.log` documents them. All records of connections are made here.
+//! Connections that could have been: packets, bytes on the wire, history letters and state agree,
+//! as Zeek's `conn.log` documents them. All records of connections are made here.
 //!
-//! Laws (tested): a direction has payload exactly when its history letter (`D`, `d`) is there; bytes
-//! on the wire are at least payload plus headers and fit the packets; the state's letters are there.
+//! Laws (tested): a direction has payload exactly when its history letter (`D`, `d`) is there;
+//! bytes on the wire are at least payload plus headers and fit the packets; the state's letters are
+//! there.
 
 use super::draw::{between, lognormal};
 use super::record::{Conn, ConnId};
@@ -134,8 +135,8 @@ fn history(
     h
 }
 
-/// A TCP attempt without a conversation. `state` is one of S0, REJ, RSTOS0, SH; anything else becomes
-/// traffic whose beginning was missed (OTH).
+/// A TCP attempt without a conversation. `state` is one of S0, REJ, RSTOS0, SH; anything else
+/// becomes traffic whose beginning was missed (OTH).
 pub(super) fn attempt(id: ConnId, state: ConnState, rtt: f64, rng: &mut Rng) -> Conn {
     // (history, packets and bytes of each side, duration)
     let (letters, sent, answered, duration) = match state {

@@ -2,9 +2,9 @@
 //!
 //! A [`Scenario`] says what to simulate, [`Traffic`] yields its records in event-time order, and
 //! `writers` turn records into the bytes of Zeek, Suricata, syslog and CSV. [`throughput`] makes
-//! connections only, by the million; [`vandal`] damages bytes for tests of bad input. Everything is a
-//! function of the seed. Not here: files, clocks, packets; internet background noise (unlabelled scans
-//! from outside) is left out on purpose, so that everything unlabelled is benign.
+//! connections only, by the million; [`vandal`] damages bytes for tests of bad input. Everything is
+//! a function of the seed. Not here: files, clocks, packets; internet background noise (unlabelled
+//! scans from outside) is left out on purpose, so that everything unlabelled is benign.
 
 mod attacks;
 mod benign;

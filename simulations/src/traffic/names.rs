@@ -103,6 +103,23 @@ pub(super) fn path(rng: &mut Rng) -> String {
     }
 }
 
+/// A browser as it names itself.
+pub(super) fn browser(rng: &mut Rng, linux: bool) -> &'static str {
+    const WINDOWS: [&str; 3] = [
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+         Chrome/133.0.0.0 Safari/537.36",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:135.0) Gecko/20100101 Firefox/135.0",
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) \
+         Chrome/133.0.0.0 Safari/537.36 Edg/133.0.0.0",
+    ];
+    const LINUX: [&str; 2] = [
+        "Mozilla/5.0 (X11; Linux x86_64; rv:135.0) Gecko/20100101 Firefox/135.0",
+        "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+         Chrome/133.0.0.0 Safari/537.36",
+    ];
+    if linux { one_of(rng, &LINUX) } else { one_of(rng, &WINDOWS) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

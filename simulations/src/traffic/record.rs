@@ -12,7 +12,8 @@ use threat::{Text, Timestamp};
 pub struct Record {
     /// When it began, by the sensor's clock.
     pub time: Timestamp,
-    /// The campaign that made it; `None` is benign. Indexes [`Traffic::labels`](super::Traffic::labels).
+    /// The campaign that made it; `None` is benign. It indexes
+    /// [`Traffic::labels`](super::Traffic::labels).
     pub campaign: Option<CampaignId>,
     /// The typed part.
     pub body: Body,

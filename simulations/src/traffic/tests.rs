@@ -77,6 +77,32 @@ fn the_same_seed_is_the_same_bytes() {
 }
 
 #[test]
+fn every_line_of_every_format_is_well_formed() {
+    for (name, log) in bytes(&scenario(13, 0.5, &EVERY_KIND)) {
+        let text = String::from_utf8(log).unwrap();
+        let mut lines = text.lines();
+        if name.ends_with(".json") {
+            assert!(lines.all(|l| serde_json::from_str::<serde_json::Value>(l).is_ok()), "{name}");
+        } else if text.starts_with("#separator") {
+            let columns = |l: &str| l.split('\t').count();
+            let fields = text.lines().find(|l| l.starts_with("#fields")).map(columns).unwrap();
+            let wrong = text.lines().find(|l| !l.starts_with('#') && columns(l) + 1 != fields);
+            assert_eq!(wrong, None, "{name}");
+            assert!(text.lines().last().unwrap().starts_with("#close\t"));
+        } else if name == "flows.csv" {
+            // Commas inside of quotes are no separators.
+            let columns = |l: &str| {
+                l.split('"').step_by(2).map(|part| part.matches(',').count()).sum::<usize>()
+            };
+            let header = columns(lines.next().unwrap());
+            assert!(lines.all(|l| columns(l) == header), "{name}");
+        } else if name.starts_with("auth") {
+            assert!(text.lines().count() > 50, "{name}");
+        }
+    }
+}
+
+#[test]
 fn an_hour_is_about_twenty_thousand_records_in_time_order() {
     let (records, labels) = run(&scenario(1, 1.0, &[]));
     assert!((15_000..26_000).contains(&records.len()), "{}", records.len());
@@ -138,7 +164,8 @@ fn campaigns_do_what_their_names_say() {
     let accepted = |place: u16| {
         let own = records.iter().filter(move |r| r.campaign == Some(CampaignId(place)));
         own.filter(|r| {
-            matches!(&r.body, Body::Auth(a) if matches!(a.event, record::AuthEvent::Accepted { .. }))
+            use record::AuthEvent::Accepted;
+            matches!(&r.body, Body::Auth(a) if matches!(a.event, Accepted { .. }))
         })
         .count()
     };

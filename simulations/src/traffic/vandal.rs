@@ -1,5 +1,5 @@
-//! Damage to good logs, for tests of bad input. Seeded, format-blind where it can be, and counted by
-//! kind, so that a reader's own counts can be held against what was done.
+//! Damage to good logs, for tests of bad input. Seeded, format-blind where it can be, and counted
+//! by kind, so that a reader's own counts can be held against what was done.
 
 use std::collections::BTreeMap;
 use threat::entropy::Rng;
@@ -74,8 +74,8 @@ impl Damaged {
     }
 }
 
-/// Damages each record of `log` with probability `rate` by one of `kinds`. Lines that begin with `#`,
-/// and the first line of CSV, are left alone.
+/// Damages each record of `log` with probability `rate` by one of `kinds`. Lines that begin with
+/// `#`, and the first line of CSV, are left alone.
 pub fn damage(seed: u64, log: &[u8], rate: f64, kinds: &[Damage]) -> Damaged {
     let mut rng = Rng::fork(seed, "vandal");
     let mut bytes = Vec::with_capacity(log.len() + log.len() / 8);
@@ -226,6 +226,16 @@ mod tests {
         assert_eq!(one, damage(1, &log, 0.3, &Damage::ALL));
         assert_ne!(one.bytes, damage(2, &log, 0.3, &Damage::ALL).bytes);
         assert_eq!(one.counts.len(), Damage::ALL.len());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_can_be_damaged(log: Vec<u8>, seed: u64, lines: Vec<String>) {
+            let out = damage(seed, &log, 0.9, &Damage::ALL);
+            proptest::prop_assert!(out.counts.values().sum::<u64>() <= out.records);
+            let text = lines.join("\n");
+            damage(seed, text.as_bytes(), 1.0, &Damage::ALL);
+        }
     }
 
     #[test]

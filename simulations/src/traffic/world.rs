@@ -1,5 +1,6 @@
-//! The organisation and the internet that it sees: machines with roles, people with desks and hours,
-//! sites with names, addresses and popularity. Made once from the seed; behaviours only read it.
+//! The organisation and the internet that it sees: machines with roles, people with desks and
+//! hours, sites with names, addresses and popularity. Made once from the seed; behaviours only read
+//! it.
 //!
 //! Inside is 10.20.0.0/16. Outside are the documentation blocks (RFC 5737) and the benchmarking
 //! block 198.18.0.0/15 (RFC 2544), so that no address belongs to anybody.

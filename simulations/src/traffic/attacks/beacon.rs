@@ -1,5 +1,5 @@
-//! Command and control: a taken-over desk calls its controller over TLS at regular times with little
-//! to say, and now and then gets a task and answers with more.
+//! Command and control: a taken-over desk calls its controller over TLS at regular times with
+//! little to say, and now and then gets a task and answers with more.
 
 use super::{Plan, Planned, host, own_domain};
 use crate::traffic::Behaviour;
@@ -20,7 +20,7 @@ pub(super) fn plan(plan: &mut Plan<'_>, period: f64, jitter: f64, label: &mut La
     let (victim, _) = plan.victim();
     label.actors.push(host(victim.addr));
     let controller = plan.world.fresh(&mut plan.rng);
-    let name = Text::from(format!("cdn.{}", own_domain(&mut plan.rng)));
+    let name = Text::from(format!("cdn.{}", own_domain(plan)));
     let beacon = Beacon {
         client: plan.on(&victim),
         end: plan.end,

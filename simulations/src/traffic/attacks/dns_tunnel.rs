@@ -1,5 +1,5 @@
-//! Data in DNS: long names under one domain carry it out, answers carry commands in, all through the
-//! organisation's own resolver; bursts while there is something to carry, polling otherwise.
+//! Data in DNS: long names under one domain carry it out, answers carry commands in, all through
+//! the organisation's own resolver; bursts while there is something to carry, polling otherwise.
 
 use super::{Plan, Planned, host, own_domain};
 use crate::traffic::Behaviour;
@@ -20,7 +20,7 @@ pub(super) fn plan(plan: &mut Plan<'_>, record: TunnelRecord, label: &mut Label)
         end: plan.end,
         intensity: plan.intensity,
         record,
-        domain: own_domain(&mut plan.rng),
+        domain: own_domain(plan),
         burst: 40,
         sequence: plan.rng.below(4_096),
     };
@@ -90,10 +90,10 @@ impl Behaviour for Tunnel {
             self.burst -= 1;
             lognormal(rng, 0.25, 0.5)
         } else {
-            if rng.chance(0.12) {
-                self.burst = geometric(rng, 120.0);
+            if rng.chance(0.04) {
+                self.burst = geometric(rng, 80.0);
             }
-            lognormal(rng, 4.0, 0.3)
+            lognormal(rng, 8.0, 0.3)
         };
         Some(now.plus_secs(gap / self.intensity))
     }

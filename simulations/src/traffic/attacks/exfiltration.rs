@@ -27,7 +27,7 @@ pub(super) fn plan(plan: &mut Plan<'_>, slow: bool, label: &mut Label) -> Planne
         plan.end,
         (pieces as u32, bytes * plan.intensity, gap),
         plan.world.fresh(&mut plan.rng),
-        Text::from(format!("files.{}", own_domain(&mut plan.rng))),
+        Text::from(format!("files.{}", own_domain(plan))),
     );
     vec![(plan.start, Box::new(upload))]
 }

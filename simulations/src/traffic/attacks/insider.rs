@@ -1,5 +1,5 @@
-//! An insider: a real account at an hour when its owner never works, on servers that they never use,
-//! copying much more than ever; then an upload.
+//! An insider: a real account at an hour when its owner never works, on servers that they never
+//! use, copying much more than ever; then an upload.
 
 use super::exfiltration::Upload;
 use super::{Plan, Planned, host, own_domain, unusual_server};
@@ -52,7 +52,7 @@ pub(super) fn plan(plan: &mut Plan<'_>, label: &mut Label) -> Planned {
     servers.extend(world.of_role(Role::Files).cloned());
     let client = plan.on(&desk);
     let to = plan.world.fresh(&mut plan.rng);
-    let name = Text::from(format!("drop.{}", own_domain(&mut plan.rng)));
+    let name = Text::from(format!("drop.{}", own_domain(plan)));
     let bytes = 1.5e8 * plan.intensity;
     let upload = Upload::new(client.clone(), plan.end, (4, bytes, 30.0), to, name);
     let room = plan.end.since(plan.start) / 220.0;

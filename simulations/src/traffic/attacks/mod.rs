@@ -1,5 +1,5 @@
-//! The attackers. Each campaign draws its actors, targets and times from the seed and its place, acts
-//! through the same clients as everybody, and labels every record that it causes.
+//! The attackers. Each campaign draws its actors, targets and times from the seed and its place,
+//! acts through the same clients as everybody, and labels every record that it causes.
 
 mod beacon;
 mod brute_force;
@@ -67,7 +67,7 @@ pub(super) fn plan(
     world: &World,
 ) -> Attack {
     let mut rng = Rng::fork(scenario.seed ^ ((place as u64) << 32), campaign.kind.name());
-    let drawn = scenario.duration * rng.range(0.1, 0.4);
+    let drawn = scenario.duration * rng.range(0.1, 0.55);
     let mut start = scenario.start.plus_secs(campaign.start.unwrap_or(drawn));
     if campaign.start.is_none() && campaign.kind == CampaignKind::Insider {
         start = insider::unusual_hour(scenario, start, &mut rng);
@@ -96,8 +96,14 @@ pub(super) fn plan(
 type Planned = Vec<(Timestamp, Box<dyn Behaviour + Send>)>;
 
 /// A domain that the attacker registered for this campaign.
-fn own_domain(rng: &mut Rng) -> String {
-    super::names::domain(rng, 4_000)
+fn own_domain(plan: &mut Plan<'_>) -> String {
+    loop {
+        let rank = 8 + plan.rng.below(1_000);
+        let domain = super::names::domain(&mut plan.rng, rank);
+        if !plan.world.sites.iter().any(|s| s.name.ends_with(domain.as_str())) {
+            return domain;
+        }
+    }
 }
 
 /// Servers other than some roles that everybody uses.

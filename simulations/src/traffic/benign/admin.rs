@@ -1,5 +1,5 @@
-//! People who work on servers: administrators from the admin box (SSH and remote desktop, sudo), and
-//! developers from their desks. Here are the typing errors and expired passwords, too.
+//! People who work on servers: administrators from the admin box (SSH and remote desktop, sudo),
+//! and developers from their desks. Here are the typing errors and expired passwords, too.
 
 use crate::traffic::Behaviour;
 use crate::traffic::client::Client;

@@ -1,5 +1,5 @@
-//! A person in front of a browser: sessions of pages with log-normal pauses, sites by popularity and
-//! taste, what the pages pull in, videos and downloads with heavy tails.
+//! A person in front of a browser: sessions of pages with log-normal pauses, sites by popularity
+//! and taste, what the pages pull in, videos and downloads with heavy tails.
 
 use crate::traffic::Behaviour;
 use crate::traffic::client::{Client, Request, Tls};
@@ -81,9 +81,18 @@ impl Browser {
                 304 => 0,
                 _ => between(&mut self.client.rng, 150, 900),
             };
+            let repeats = if status == 200 { self.client.rng.below(4) as u32 } else { 0 };
             let host = s.name.clone();
-            let request =
-                Request { host: &host, uri, agent, up: 0, down: body, status, mime: "text/html" };
+            let request = Request {
+                host: &host,
+                uri,
+                agent,
+                up: 0,
+                down: body,
+                status,
+                mime: "text/html",
+                repeats,
+            };
             self.client.http(net, begin, (addr, 80), request);
         } else if s.quic && rng.chance(0.7) {
             let packets = |bytes: u64| (bytes.div_ceil(1_200) + 3, bytes + 2_600);

@@ -10,7 +10,7 @@ use crate::traffic::net::Net;
 use crate::traffic::record::{QType, RCode};
 use crate::traffic::world::Role;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use threat::event::Protocol;
+use threat::event::{ConnState, Protocol};
 use threat::{Text, Timestamp};
 
 const MDNS: (IpAddr, u16) = (IpAddr::V4(Ipv4Addr::new(224, 0, 0, 251)), 5353);
@@ -111,7 +111,8 @@ impl Chatter {
         let uri = format!("/{}", names::base32(&mut self.client.rng, 76));
         let agent = if self.client.linux { "curl/7.88.1" } else { "Microsoft-CryptoAPI/10.0" };
         let mime = "application/ocsp-response";
-        let request = Request { host: &host, uri, agent, up: 0, down: 471, status: 200, mime };
+        let request =
+            Request { host: &host, uri, agent, up: 0, down: 471, status: 200, mime, repeats: 0 };
         self.client.http(net, begin, (addr, 80), request);
     }
 
@@ -139,7 +140,8 @@ impl Chatter {
         } else {
             ("Microsoft-Delivery-Optimization/10.1", "application/vnd.ms-cab-compressed")
         };
-        let request = Request { host: &host, uri, agent, up: 0, down, status: 200, mime };
+        let request =
+            Request { host: &host, uri, agent, up: 0, down, status: 200, mime, repeats: 0 };
         self.client.http(net, begin, (addr, 80), request);
     }
 
@@ -151,6 +153,16 @@ impl Chatter {
         let rtt = Some(c.rtt(server) + lognormal(&mut c.rng, 0.03, 0.4));
         let answer = (RCode::NoError, vec![Text::const_new("TXT 4 v=0;")], 900.0);
         c.dns(net, at, server, (name, QType::Txt), answer, rtt);
+    }
+
+    /// What does not work: machines that are off, services that moved, captures that began late.
+    fn miss(&mut self, net: &mut Net, at: Timestamp) {
+        let c = &mut self.client;
+        let to = net.world.any(&mut c.rng, |_| true).addr;
+        let port = one_of(&mut c.rng, &[80, 443, 445, 631, 8_080, 9_100]);
+        use ConnState::{OTH, REJ, RSTOS0, S0, SH};
+        let state = one_of(&mut c.rng, &[S0, S0, S0, REJ, REJ, OTH, OTH, RSTOS0, SH]);
+        c.attempt(net, at, (to, port), state);
     }
 
     /// A device that keeps a line to its maker's cloud open.
@@ -179,6 +191,7 @@ impl Behaviour for Chatter {
             66..84 => self.telemetry(net, now),
             84..90 => self.update(net, now),
             90..97 if desk => self.reputation(net, now),
+            97..99 => self.miss(net, now),
             _ => {
                 let gateway = net.world.resolver();
                 self.client.ping(net, now, gateway, 4, 4);

@@ -93,8 +93,16 @@ impl Office {
         let uri = format!("/wiki/page/{}", between(&mut c.rng, 1, 800));
         let down = lognormal(&mut c.rng, 14_000.0, 0.9) as u64;
         let agent = c.agent();
-        let request =
-            Request { host: &host, uri, agent, up: 0, down, status: 200, mime: "text/html" };
+        let request = Request {
+            host: &host,
+            uri,
+            agent,
+            up: 0,
+            down,
+            status: 200,
+            mime: "text/html",
+            repeats: 0,
+        };
         c.http(net, at, (web, 80), request);
     }
 

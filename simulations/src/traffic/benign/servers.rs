@@ -1,5 +1,5 @@
-//! Jobs of servers: monitoring at a steady beat, cron, nightly backups, mail between domains, and on
-//! request the organisation's own search for holes.
+//! Jobs of servers: monitoring at a steady beat, cron, nightly backups, mail between domains, and
+//! on request the organisation's own search for holes.
 
 use crate::traffic::Behaviour;
 use crate::traffic::calendar::{at, day, daylight, hour_of_day};
@@ -55,6 +55,7 @@ impl Behaviour for Monitor {
                 down,
                 status: 200,
                 mime: "text/plain",
+                repeats: 0,
             };
             c.http(net, now, (machine.addr, 9_100), request);
         } else if machine.linux {

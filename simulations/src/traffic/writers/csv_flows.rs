@@ -1,5 +1,5 @@
-//! Connections as CSV with a header, Zeek's column names and a label column: what flow datasets look
-//! like. Unset values are empty.
+//! Connections as CSV with a header, Zeek's column names and a label column: what flow datasets
+//! look like. Unset values are empty.
 
 use super::line::{base62, int, ip, micros, seconds};
 use super::{Label, Writer, campaign};

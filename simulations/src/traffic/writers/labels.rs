@@ -5,8 +5,8 @@ use crate::traffic::label::Label;
 use std::io::{self, Write};
 use threat::Timestamp;
 
-/// Writes `campaign,kind,technique,actors,targets,first,last,records`. Times are UTC; both are empty
-/// for a campaign of which nothing was logged.
+/// Writes `campaign,kind,technique,actors,targets,first,last,records`. Times are UTC; both are
+/// empty for a campaign of which nothing was logged.
 ///
 /// # Errors
 /// Those of `out`.

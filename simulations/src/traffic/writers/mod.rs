@@ -1,6 +1,6 @@
-//! Records become bytes: Zeek's TSV and JSON logs, Suricata's EVE, syslog of sshd and PAM, CSV flows,
-//! and the table of labels. A writer puts one stream of bytes into whatever it is given; which file
-//! that is, is the caller's business. Files (`files.log`) and alerts are not written.
+//! Records become bytes: Zeek's TSV and JSON logs, Suricata's EVE, syslog of sshd and PAM, CSV
+//! flows, and the table of labels. A writer puts one stream of bytes into whatever it is given;
+//! which file that is, is the caller's business. Files (`files.log`) and alerts are not written.
 
 pub mod auth_log;
 pub mod csv_flows;
@@ -117,8 +117,8 @@ impl Format {
         Self::ALL.into_iter().find(|(n, _)| *n == name).map(|(_, f)| f)
     }
 
-    /// Usual file names with their writers. `labelled` adds the label to each record where the format
-    /// has a place for it (CSV always has it, syslog never).
+    /// Usual file names with their writers. `labelled` adds the label to each record where the
+    /// format has a place for it (CSV always has it, syslog never).
     pub fn streams(self, labelled: bool) -> Vec<(String, Box<dyn Writer>)> {
         let zeek = |make: fn(Log, bool) -> Box<dyn Writer>, ending: &str| {
             Log::ALL

@@ -1,5 +1,5 @@
-//! Zeek's logs as JSON lines: one object per record, ids under flat keys with dots, unset fields left
-//! out, times as seconds.
+//! Zeek's logs as JSON lines: one object per record, ids under flat keys with dots, unset fields
+//! left out, times as seconds.
 
 use super::line::{base62, hex, int, ip, json, micros, seconds};
 use super::{Label, Log, Writer, campaign, status_words};

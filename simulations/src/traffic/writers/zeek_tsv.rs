@@ -1,5 +1,5 @@
-//! Zeek's ASCII logs: header lines, then tab-separated values, `-` for unset and `(empty)` for empty,
-//! as the reference of Zeek's logging framework describes them.
+//! Zeek's ASCII logs: header lines, then tab-separated values, `-` for unset and `(empty)` for
+//! empty, as the reference of Zeek's logging framework describes them.
 
 use super::line::{base62, hex, int, ip, micros, seconds};
 use super::{Label, Log, Writer, campaign, status_words};
@@ -286,7 +286,7 @@ impl Row {
         }
         self.tab();
         let high = threat::entropy::mix64(uid.high ^ salt);
-        base62(&mut self.line, b'F', Uid { high, low: uid.low });
+        base62(&mut self.line, b'F', Uid { high, low: (high >> 7) as u32 ^ uid.low });
         self.str("-");
         self.opt(mime);
     }
