@@ -23,7 +23,7 @@ const NIGHT: (f64, f64) = (21.5, 5.5);
 /// Copies at intensity 1.
 const COPIES: f64 = 14.0;
 
-/// The first half hour of night in the scenario, or `otherwise` when it has none.
+/// Some time at night in the first half of the scenario's nights, or `otherwise` when it has none.
 pub(super) fn unusual_hour(scenario: &Scenario, otherwise: Timestamp, rng: &mut Rng) -> Timestamp {
     let steps = (scenario.duration / 1_800.0) as usize;
     let nights: Vec<Timestamp> = (0..steps)
@@ -31,7 +31,8 @@ pub(super) fn unusual_hour(scenario: &Scenario, otherwise: Timestamp, rng: &mut 
         .filter(|&t| hour_of_day(t) >= NIGHT.0 || hour_of_day(t) < NIGHT.1)
         .collect();
     // Early enough that the rest of the night is in the scenario, too.
-    nights.get(rng.below((nights.len() / 2).max(1))).copied().unwrap_or(otherwise)
+    let night = nights.get(rng.below((nights.len() / 2).max(1)));
+    night.map_or(otherwise, |t| t.plus_secs(rng.range(0.0, 1_500.0)))
 }
 
 pub(super) fn plan(plan: &mut Plan<'_>, label: &mut Label) -> Planned {
