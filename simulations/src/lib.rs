@@ -1,1 +1,3 @@
 //! Seeded traffic with labelled campaigns, faults, workloads.
+
+pub mod traffic;
