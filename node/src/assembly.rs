@@ -149,8 +149,7 @@ pub async fn start(parts: Parts) -> Result<Node, ractor::SpawnErr> {
     let threats: Inbox<ThreatsMessage> = Inbox::new();
     let abandoned = Arc::new(Abandoned::default());
     let shards: Vec<Shard> = (0..parts.shards).map(|_| Shard::new()).collect();
-    let dealt_to =
-        shards.iter().map(|s| s.features.credited(SHARD_CREDITS)).collect();
+    let dealt_to = shards.iter().map(|s| s.features.credited(SHARD_CREDITS)).collect();
     let detection = {
         let (parts, threats, abandoned) = (parts.clone(), threats.clone(), Arc::clone(&abandoned));
         Child::supervisor("detection", FRAGILE, move || {
@@ -217,11 +216,7 @@ fn shard_child(
                     .collect()
             })
         };
-        vec![
-            ensemble_child(&shard, &parts, &threats),
-            features_child(&shard, &parts),
-            detectors,
-        ]
+        vec![ensemble_child(&shard, &parts, &threats), features_child(&shard, &parts), detectors]
     })
 }
 

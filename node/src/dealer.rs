@@ -113,7 +113,10 @@ impl Dealer {
         let surroundings = Surroundings::default();
         let last_barrier = clock.now();
         Self {
-            inputs,
+            inputs: Vec::new(),
+            waiting: inputs.into_iter().collect(),
+            done: Vec::new(),
+            done_consumed: 0,
             patient,
             shards,
             surroundings,
@@ -280,7 +283,8 @@ impl Dealer {
         self.done.iter().for_each(|d| counts.add(&d.counts));
         self.view.counts = counts;
         self.view.ended = self.done.len();
-        self.view.consumed = self.done_consumed + self.inputs.iter().map(|i| i.consumed).sum::<u64>();
+        self.view.consumed =
+            self.done_consumed + self.inputs.iter().map(|i| i.consumed).sum::<u64>();
         self.observed.publish(self.view.clone());
     }
 }

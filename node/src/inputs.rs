@@ -111,12 +111,16 @@ impl Input {
         let stored: Stored =
             serde_json::from_slice(stored).map_err(|e| Error::Position(e.to_string()))?;
         let follower = match &stored.follow {
-            Some(at) => Follower::resume(path, &FollowCheckpoint::from_bytes(at)?)?,
+            Some(at) => Follower::resume(
+                path,
+                &FollowCheckpoint::from_bytes(at).map_err(|e| Error::Position(e.to_string()))?,
+            )?,
             None => Follower::new(path, Start::Beginning),
         };
         let mut input = Self::new(id, name, options, Reader::Follow(Box::new(follower)));
-        input.decoder =
-            Decoder::resume(options.clone(), &Checkpoint { source: id, ..stored.decoder });
+        let mut at = stored.decoder;
+        at.source = id;
+        input.decoder = Decoder::resume(options.clone(), &at);
         input.earlier = stored.earlier;
         Ok(input)
     }
@@ -249,7 +253,8 @@ impl Input {
     /// When the position cannot be written down.
     pub fn position(&self) -> Result<Option<Vec<u8>>, Error> {
         let Some((at, segment, earlier)) = &self.dealt else { return Ok(None) };
-        let follow = segment.as_ref().map(|s| s.checkpoint(at.offset).to_bytes()).transpose()?;
+        let follow = segment.as_ref().map(|s| s.checkpoint(at.offset).to_bytes()).transpose();
+        let follow = follow.map_err(|e| Error::Position(e.to_string()))?;
         let stored = Stored { follow, decoder: at.clone(), earlier: *earlier };
         let bytes = serde_json::to_vec(&stored).map_err(|e| Error::Position(e.to_string()))?;
         Ok(Some(bytes))

@@ -267,8 +267,7 @@ pub fn find_bundle(store: &Store, id: u64) -> Result<Option<Bundle>, Error> {
     let view = store.view().map_err(failed)?;
     let wanted = format!("{id:016x}");
     for entry in view.bundles().map_err(failed)? {
-        let metadata: serde_json::Value =
-            serde_json::from_str(&entry.metadata).unwrap_or_default();
+        let metadata: serde_json::Value = serde_json::from_str(&entry.metadata).unwrap_or_default();
         if metadata["id"] == wanted.as_str()
             && let Some(bytes) = view.blob(entry.hash).map_err(failed)?
         {

@@ -112,7 +112,11 @@ fn verdicts(tally: &Tally) -> VerdictCounts {
         missing: tally
             .missing
             .iter()
-            .map(|(&(detector, _), &(reason, verdicts))| MissingVoter { detector, reason, verdicts })
+            .map(|(&(detector, _), &(reason, verdicts))| MissingVoter {
+                detector,
+                reason,
+                verdicts,
+            })
             .collect(),
     }
 }

@@ -57,7 +57,9 @@ pub enum Error {
     #[error("the node did not start: {0}")]
     Start(String),
     /// The supervision tree gave up.
-    #[error("detection gave up: {0}; what was acknowledged is kept, and --follow goes on from there")]
+    #[error(
+        "detection gave up: {0}; what was acknowledged is kept, and --follow goes on from there"
+    )]
     GaveUp(String),
 }
 
@@ -153,7 +155,8 @@ pub async fn run(
     let started = clock.wall();
     let recorder = Shared(Arc::new(recorder_of(&request, store.clone(), started)?));
     if !request.baseline.is_empty() {
-        let origin = request.baseline.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let origin =
+            request.baseline.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let settings = Settings { seed: request.seed, version: 1, origin };
         let (bundle, _) = learn::bundle(&request.baseline, &request.options, settings).await?;
         request.bundle = Some(Arc::new(bundle));
@@ -175,16 +178,24 @@ pub async fn run(
         directory: node.directory.clone(),
         models: models.clone(),
     });
-    let shards =
-        Shards { shards: node.shards.clone(), threats: node.threats.clone(), models: models.clone() };
+    let shards = Shards {
+        shards: node.shards.clone(),
+        threats: node.threats.clone(),
+        models: models.clone(),
+    };
     let inputs = openers(&request, store.as_deref())?;
-    let mut dealer = Dealer::new(inputs, !request.follow, shards, Arc::clone(&clock), reading.clone());
+    let mut dealer =
+        Dealer::new(inputs, !request.follow, shards, Arc::clone(&clock), reading.clone());
     let (found, node) = deal_all(&mut dealer, node, stop).await?;
     node.stop().await;
     let mut done: Vec<Done> = request
         .problems
         .iter()
-        .map(|(name, why)| Done { name: name.clone(), problems: vec![why.clone()], ..Done::default() })
+        .map(|(name, why)| Done {
+            name: name.clone(),
+            problems: vec![why.clone()],
+            ..Done::default()
+        })
         .collect();
     done.extend(dealer.into_done());
     Ok(reporting::report(Story {
@@ -326,9 +337,7 @@ fn openers(request: &Request, store: Option<&Store>) -> Result<Vec<Open>, Error>
         openers.push(Box::new(move || {
             let name = place.to_string();
             let opened = match &place {
-                Place::File(path) if follow => {
-                    Input::follow(id, path, &options, stored.as_deref())
-                }
+                Place::File(path) if follow => Input::follow(id, path, &options, stored.as_deref()),
                 _ => Input::once(id, &place, &options),
             };
             opened.map_err(|e| (name, e))
