@@ -6,7 +6,7 @@
 //! and threads are the caller's.
 
 use super::read::{self, ByteSource, CHUNK_BYTES};
-use super::segment::{FollowCheckpoint, Segment, begins_with};
+use super::segment::{FollowCheckpoint, Segment, bytes_at};
 use super::siblings::{
     FileId, HEAD_BYTES, Mark, Sibling, TAIL_BYTES, by_id, id, missing_folder, modified, rotated,
 };
@@ -261,6 +261,9 @@ impl Follower {
         let mut head = vec![0; size.min(HEAD_BYTES as u64) as usize];
         file.read_exact_at(&mut head, 0).map_err(&io)?;
         *current.segment.head.lock().unwrap_or_else(PoisonError::into_inner) = head;
+        current.tail.resize(size.min(TAIL_BYTES as u64) as usize, 0);
+        let place = size - current.tail.len() as u64;
+        file.read_exact_at(&mut current.tail, place).map_err(&io)?;
         current.offset = size;
         Ok(())
     }
@@ -367,8 +370,9 @@ impl Current {
         };
         out.truncate(before + *read.as_ref().unwrap_or(&0));
         let n = read?;
-        // Looked at after reading, so that what was read is of the same file as the head.
-        if file.metadata()?.len() < self.offset || !begins_with(file, &self.segment.head())? {
+        // Looked at after reading, so that what was read follows what was given out before.
+        let place = self.offset - self.tail.len() as u64;
+        if !bytes_at(file, 0, &self.segment.head())? || !bytes_at(file, place, &self.tail)? {
             out.truncate(before);
             return Ok(None);
         }

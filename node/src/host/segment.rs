@@ -93,7 +93,7 @@ impl Segment {
             let start = offset - tail.len() as u64;
             let read = file.read_exact_at(&mut tail, start);
             // Of a file that was truncated meanwhile these would be other bytes.
-            if read.is_ok() && begins_with(file, &head).unwrap_or(false) {
+            if read.is_ok() && bytes_at(file, 0, &head).unwrap_or(false) {
                 mark.tail = Mark::of(&tail);
             }
         }
@@ -101,11 +101,11 @@ impl Segment {
     }
 }
 
-/// Whether the file still begins like this.
-pub(crate) fn begins_with(file: &File, head: &[u8]) -> io::Result<bool> {
-    let mut now = vec![0; head.len()];
-    match file.read_exact_at(&mut now, 0) {
-        Ok(()) => Ok(now == head),
+/// Whether the file still has these bytes there.
+pub(crate) fn bytes_at(file: &File, place: u64, bytes: &[u8]) -> io::Result<bool> {
+    let mut now = vec![0; bytes.len()];
+    match file.read_exact_at(&mut now, place) {
+        Ok(()) => Ok(now == bytes),
         Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(false),
         Err(e) => Err(e),
     }

@@ -1,4 +1,4 @@
-//! `blobs`: BLAKE3 of the bytes → the bytes. Model bundles and whatever else is named by its hash.
+//! `blobs`: BLAKE3 of the bytes → the bytes. Model bundles, and what else is named by its hash.
 
 use crate::error::check;
 use crate::limits::BLOB_BYTES;

@@ -1,4 +1,4 @@
-//! `counts`: (threat, segment of a source) → how many verdicts of that segment, up to which offset.
+//! `counts`: (threat, segment of a source) → how many of its verdicts, up to which offset.
 //!
 //! The higher offset wins and the count belongs to it, so that reading a segment again counts
 //! nothing twice. A threat's count is the sum over its segments.

@@ -181,11 +181,15 @@ pub(crate) fn list(txn: &ReadTransaction, q: &Query) -> Result<Vec<Threat>> {
             }
         }
         let Some(key) = best.and_then(|(i, _)| ranges[i].next()) else { break };
-        let (_, _, id) = key?;
-        let stored = table.get(id)?.ok_or_else(|| Error::Corrupt {
-            what: format!("threat {} is in the index alone", ThreatId(id)),
-        })?;
-        found.push(decode(id, stored.value())?);
+        let key = key?;
+        let alone = || Error::Corrupt {
+            what: format!("the index of threats and {} disagree", ThreatId(key.2)),
+        };
+        let t = decode(key.2, table.get(key.2)?.ok_or_else(alone)?.value())?;
+        if ThreatKey::from(&t).raw() != key {
+            return Err(alone());
+        }
+        found.push(t);
     }
     Ok(found)
 }

@@ -102,6 +102,38 @@ fn copied_and_truncated_while_down() {
 }
 
 #[test]
+fn files_with_the_same_long_header_are_told_apart() {
+    for down in [true, false] {
+        let mut w = World::new();
+        let header = "# fields that every file of this log begins with\n".repeat(40);
+        let begin = |w: &mut World| {
+            File::options()
+                .append(true)
+                .create(true)
+                .open(w.log())
+                .unwrap()
+                .write_all(header.as_bytes())
+                .unwrap();
+            w.written.extend(header.bytes());
+        };
+        begin(&mut w);
+        w.write(10);
+        let mut f = w.follower();
+        w.drain(&mut f);
+        let at = f.segment().unwrap().checkpoint(f.offset()).to_bytes().unwrap();
+        w.write(5);
+        w.copy_truncate();
+        begin(&mut w);
+        w.write(200);
+        if down {
+            f = w.resume(&at);
+        }
+        w.drain(&mut f);
+        w.check();
+    }
+}
+
+#[test]
 fn a_position_in_an_earlier_segment_is_found_again() {
     let mut w = World::new();
     let mut f = w.follower();
