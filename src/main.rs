@@ -1,2 +1,126 @@
-//! The `watchfire` command.
-fn main() {}
+//! The `watchfire` command: parses arguments, calls the node, prints.
+//!
+//! One file per subcommand; nothing is decided here.
+
+use clap::{CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
+
+mod bench;
+mod detect;
+mod explain;
+mod generate;
+mod models;
+mod paths;
+mod train;
+
+/// Exit codes, beside 0: the run completed, findings or not.
+mod exit {
+    /// The run could not complete, or there was nothing to read.
+    pub const FAILED: u8 = 1;
+    /// `--fail-on` was given and a finding is at least that severe.
+    pub const FOUND: u8 = 3;
+    /// `explain --verify` did not get the stored bits again.
+    pub const NOT_VERIFIED: u8 = 4;
+    /// Interrupted before the inputs ended.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// Reads security logs and says what is wrong in them, how sure it is, and why.
+#[derive(Parser)]
+#[command(name = "watchfire", version, about, max_term_width = 100, after_help = AFTER)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Tell more of what goes on: -v progress of learning, -vv every actor.
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    verbose: u8,
+}
+
+const AFTER: &str = "\
+Examples:
+  watchfire generate --out sample --campaign scan        a day's logs with a labelled attack
+  watchfire detect sample                                what is wrong in them
+  watchfire detect --baseline good/ --report r.html new/ learn from known-good logs first
+  watchfire detect --follow /var/log/zeek/conn.log --output findings.ndjson
+  watchfire explain 3f2a9c                               why a finding was told
+
+Exit codes: 0 completed, 1 failed, 2 wrong usage, 3 --fail-on met, 4 not verified, 130 interrupted.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read logs and report what is wrong in them
+    Detect(Box<detect::Arguments>),
+    /// Tell why a finding was told, and check it
+    Explain(explain::Arguments),
+    /// Learn a model bundle from known-good logs
+    Train(train::Arguments),
+    /// List and inspect model bundles
+    Models(models::Arguments),
+    /// Write seeded traffic with labelled attack campaigns
+    Generate(generate::Arguments),
+    /// Measure throughput, latency and memory of the whole path and of each stage
+    Bench(bench::Arguments),
+    /// Print a shell completion script
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page (roff)
+    Man,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let level = ["error,ractor=off", "info,ractor=off", "debug"][usize::from(cli.verbose.min(2))];
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    let done = match cli.command {
+        Command::Detect(arguments) => detect::run(*arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
+        Command::Train(arguments) => train::run(arguments),
+        Command::Models(arguments) => models::run(arguments),
+        Command::Generate(arguments) => generate::run(arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "watchfire",
+                &mut std::io::stdout(),
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => manual(),
+    };
+    done.unwrap_or_else(|error| {
+        // A reader that went away (`watchfire … | head`) is no error.
+        let pipe = error.downcast_ref::<std::io::Error>();
+        if pipe.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
+            return ExitCode::SUCCESS;
+        }
+        eprintln!("watchfire: {error:#}");
+        ExitCode::from(exit::FAILED)
+    })
+}
+
+/// One page: the command, then each subcommand.
+fn manual() -> anyhow::Result<ExitCode> {
+    let command = Cli::command();
+    let mut out = std::io::stdout().lock();
+    clap_mangen::Man::new(command.clone()).render(&mut out)?;
+    for sub in command.get_subcommands() {
+        let name = format!("watchfire-{}", sub.get_name());
+        clap_mangen::Man::new(sub.clone().name(name)).render(&mut out)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A runtime for the node: as many threads as the machine has processors.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}

@@ -93,6 +93,20 @@ impl Input {
         Ok(Self::new(id, place.to_string(), options, Reader::Once(source)))
     }
 
+    /// Reads a stream to its end.
+    ///
+    /// # Errors
+    /// When its first bytes cannot be read.
+    pub fn reader(
+        id: SourceId,
+        name: String,
+        reader: Box<dyn std::io::Read + Send>,
+        options: &Options,
+    ) -> Result<Self, Error> {
+        let source = ByteSource::new(name.clone(), reader)?;
+        Ok(Self::new(id, name, options, Reader::Once(source)))
+    }
+
     /// Follows the log at `path`, from where `stored` says or from its beginning.
     ///
     /// # Errors

@@ -68,6 +68,7 @@ pub fn report(story: Story<'_>) -> RunReport {
         },
         budget: request.budget.to_string(),
         events_per_second: tally.total as f64 / seconds.max(1e-9),
+        latency_ms: found.latency,
         first_event: tally.first,
         last_event: tally.last,
         verdicts: verdicts(&tally),

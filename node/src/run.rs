@@ -17,6 +17,7 @@ use detection::bundle::Bundle;
 use detection::calibration::Budget;
 use detection::rules::RuleSet;
 use learning::Settings;
+use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +68,8 @@ pub enum Error {
 pub struct Request {
     /// What to read.
     pub places: Vec<(Place, Option<u64>)>,
+    /// Streams to read beside them, by name: pipes of a caller in this process.
+    pub readers: Vec<(String, Box<dyn Read + Send>)>,
     /// What could not be read, found before the run: name and reason.
     pub problems: Vec<(String, String)>,
     /// Keep reading.
@@ -104,6 +107,7 @@ impl Request {
     pub fn new(places: Vec<(Place, Option<u64>)>, rules: Arc<RuleSet>, budget: Budget) -> Self {
         Self {
             places,
+            readers: Vec::new(),
             problems: Vec::new(),
             follow: false,
             options: intake::Options::default(),
@@ -120,6 +124,12 @@ impl Request {
             buggify: Arc::new(Off),
             patience: None,
         }
+    }
+
+    /// Names of all sources, by their id.
+    fn source_names(&self) -> Vec<String> {
+        let places = self.places.iter().map(|(place, _)| place.to_string());
+        places.chain(self.readers.iter().map(|(name, _)| name.clone())).collect()
     }
 }
 
@@ -183,7 +193,7 @@ pub async fn run(
         threats: node.threats.clone(),
         models: models.clone(),
     };
-    let inputs = openers(&request, store.as_deref())?;
+    let inputs = openers(&mut request, store.as_deref())?;
     let mut dealer =
         Dealer::new(inputs, !request.follow, shards, Arc::clone(&clock), reading.clone());
     let (found, node) = deal_all(&mut dealer, node, stop).await?;
@@ -268,8 +278,7 @@ fn recorder_of(
         }
     };
     let run = if request.follow { String::new() } else { format!("run {}/", started.micros()) };
-    let sources = request.places.iter().map(|(p, _)| p.to_string()).collect();
-    Ok(StoreRecorder::new(store, output, run, sources, telling))
+    Ok(StoreRecorder::new(store, output, run, request.source_names(), telling))
 }
 
 fn known_threats(request: &Request, store: Option<&Store>) -> Result<Vec<Threat>, Error> {
@@ -306,7 +315,7 @@ fn parts(
         rules: Arc::clone(&request.rules),
         budget: request.budget,
         patience: request.patience.unwrap_or(patience),
-        sources: request.places.iter().map(|(p, _)| Text::from(p.to_string())).collect(),
+        sources: request.source_names().into_iter().map(Text::from).collect(),
         known,
         closes: request.follow,
         models: models.clone(),
@@ -322,7 +331,7 @@ fn parts(
 pub const MAX_SHARDS: usize = 16;
 
 /// What opens each input when its turn comes.
-fn openers(request: &Request, store: Option<&Store>) -> Result<Vec<Open>, Error> {
+fn openers(request: &mut Request, store: Option<&Store>) -> Result<Vec<Open>, Error> {
     let mut openers: Vec<Open> = Vec::new();
     for (number, (place, _)) in request.places.iter().enumerate() {
         let (id, options) = (SourceId(number as u32), request.options.clone());
@@ -341,6 +350,13 @@ fn openers(request: &Request, store: Option<&Store>) -> Result<Vec<Open>, Error>
                 _ => Input::once(id, &place, &options),
             };
             opened.map_err(|e| (name, e))
+        }));
+    }
+    for (number, (name, reader)) in std::mem::take(&mut request.readers).into_iter().enumerate() {
+        let id = SourceId((request.places.len() + number) as u32);
+        let options = request.options.clone();
+        openers.push(Box::new(move || {
+            Input::reader(id, name.clone(), reader, &options).map_err(|e| (name, e))
         }));
     }
     Ok(openers)

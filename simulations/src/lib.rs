@@ -1,3 +1,4 @@
 //! Seeded traffic with labelled campaigns, faults, workloads.
 
+pub mod bench;
 pub mod traffic;

@@ -12,6 +12,7 @@ pub mod calibration;
 pub mod counterfactual;
 pub mod detector;
 pub mod detectors;
+pub mod dossier;
 pub mod encoder;
 pub mod engine;
 pub mod ensemble;

@@ -5,6 +5,12 @@ use threat::Timestamp;
 
 pub use actors::ports::Clock;
 
+/// The calendar year of a time, UTC; 1970 for times that no calendar has.
+pub fn year(time: Timestamp) -> i16 {
+    jiff::Timestamp::from_microsecond(time.micros())
+        .map_or(1970, |t| t.to_zoned(jiff::tz::TimeZone::UTC).year())
+}
+
 /// The host's clocks.
 #[derive(Clone, Copy, Debug)]
 pub struct SystemClock {

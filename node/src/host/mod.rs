@@ -12,6 +12,7 @@ pub mod read;
 pub mod segment;
 mod siblings;
 mod sniff;
+pub mod usage;
 pub mod walk;
 
 pub use clock::{Clock, SystemClock};

@@ -211,6 +211,9 @@ pub struct RunReport {
     pub budget: String,
     /// Events scored per second of wall time.
     pub events_per_second: f64,
+    /// Milliseconds from read to verdict: 50th, 95th and 99th percentile of the latest batches.
+    #[serde(default)]
+    pub latency_ms: [f64; 3],
     /// Event time of the earliest event.
     pub first_event: Option<Timestamp>,
     /// Event time of the latest event.

@@ -1,0 +1,314 @@
+//! The load behind `watchfire bench`: real-shaped connections through each stage, through the engine
+//! called straight, and through the actors.
+
+use crate::traffic::throughput;
+use crate::traffic::writers::{Log, Writer, zeek_tsv::ZeekTsv};
+use detection::bundle::Bundle;
+use detection::calibration::Budget;
+use detection::engine::{Engine, matches};
+use detection::ensemble::{Answers, Ensemble};
+use detection::features::{Around, FeatureBatch, Featurizer, Limits, Surroundings};
+use detection::rules::RuleSet;
+use detection::scorers::Scorers;
+use intake::{Decoder, Options};
+use learning::{Sample, Settings};
+use node::host::clock::{Clock as _, SystemClock};
+use node::host::usage;
+use node::run::{Request, run as detect};
+use std::fmt::{self, Write as _};
+use std::io::Read;
+use std::sync::Arc;
+use std::time::Duration;
+use threat::{DetectorKind, EventBatch, SourceId, Timestamp};
+use tokio::sync::watch;
+
+/// Rows that the bench's models learn from.
+const LEARNT: usize = 20_000;
+
+/// Why a bench could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No models.
+    #[error(transparent)]
+    Training(#[from] learning::Error),
+    /// The run failed.
+    #[error(transparent)]
+    Run(#[from] node::run::Error),
+    /// The connections could not be written to memory.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// What to measure with.
+#[derive(Clone, Debug)]
+pub struct Load {
+    /// Connections.
+    pub events: usize,
+    /// Different sources.
+    pub entities: usize,
+    /// Sources that are active again and again.
+    pub hot: usize,
+    /// Seed of all.
+    pub seed: u64,
+    /// Shards; 0 is one for each processor.
+    pub shards: usize,
+    /// Events a second of the latency run; half of what was reached when `None`.
+    pub rate: Option<f64>,
+}
+
+/// What was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Measured {
+    /// Events.
+    pub events: usize,
+    /// Nanoseconds of processor time an event, by stage, one thread.
+    pub stages: Vec<(String, f64)>,
+    /// Events a second of wall time and of processor time, the engine called straight, one thread a shard.
+    pub straight: (f64, f64),
+    /// The same through the actors, reading included.
+    pub actors: (f64, f64),
+    /// Peak resident memory in MiB.
+    pub memory: f64,
+    /// Rate of the latency run, and its p50, p95, p99 in milliseconds.
+    pub latency: (f64, [f64; 3]),
+}
+
+impl fmt::Display for Measured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{} connections", self.events)?;
+        let mut lines = String::new();
+        for (stage, nanos) in &self.stages {
+            writeln!(lines, "  {stage:28} {nanos:8.0} ns of processor time an event")?;
+        }
+        f.write_str(&lines)?;
+        let (wall, cpu) = self.straight;
+        writeln!(
+            f,
+            "engine called straight         {wall:8.0} events/s, {cpu:8.0} a processor second"
+        )?;
+        let (wall, cpu) = self.actors;
+        writeln!(
+            f,
+            "whole path through the actors  {wall:8.0} events/s, {cpu:8.0} a processor second"
+        )?;
+        let share = 100.0 * self.actors.1 / self.straight.1;
+        writeln!(f, "the actor path keeps {share:.0}% of the straight path, by processor time")?;
+        writeln!(f, "peak memory {:.0} MiB", self.memory)?;
+        let (rate, [p50, p95, p99]) = self.latency;
+        write!(
+            f,
+            "read to verdict at {rate:.0} events/s: p50 {p50:.1} ms, p95 {p95:.1} ms, p99 {p99:.1} ms"
+        )
+    }
+}
+
+/// Runs the bench.
+///
+/// # Errors
+/// When nothing can be learnt, or the run fails.
+pub async fn run(load: &Load) -> Result<Measured, Error> {
+    let mut log = Vec::new();
+    let mut writer = ZeekTsv::new(Log::Conn, false);
+    writer.begin(&mut log, Timestamp::default())?;
+    let (events, entities, hot) = (load.events as u64, load.entities as u32, load.hot as u32);
+    for record in throughput(load.seed, events, entities, hot) {
+        writer.write(&mut log, &record, &[])?;
+    }
+    let log = Arc::new(log);
+    let (rules, _) = RuleSet::load(true, &[]);
+    let rules = Arc::new(rules);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let shards = if load.shards == 0 { processors } else { load.shards };
+    let mut measured = Measured { events: load.events, ..Measured::default() };
+    let bundle = Arc::new(learn(&log, load.seed)?);
+    stages(&log, &rules, &bundle, &mut measured);
+    measured.straight = straight(&log, &rules, &bundle, shards);
+    let whole = through_actors(&log, &rules, &bundle, shards, None).await?;
+    measured.actors = (whole.0, whole.1);
+    measured.memory = usage::peak_memory_mib();
+    let rate = load.rate.unwrap_or(whole.0 / 2.0);
+    let paced = through_actors(&log, &rules, &bundle, shards, Some(rate)).await?;
+    measured.latency = (rate, paced.2);
+    Ok(measured)
+}
+
+fn batches(log: &[u8]) -> impl Iterator<Item = EventBatch> + '_ {
+    let mut decoder = Decoder::new(SourceId(0), Options::default());
+    let mut chunks = log.chunks(128 << 10);
+    let mut sequence = 0;
+    std::iter::from_fn(move || {
+        loop {
+            if let Some(mut batch) = decoder.next_batch(false) {
+                batch.sequence = sequence;
+                sequence += 1;
+                return Some(batch);
+            }
+            decoder.push(chunks.next()?);
+        }
+    })
+}
+
+fn learn(log: &[u8], seed: u64) -> Result<Bundle, Error> {
+    let mut surroundings = Surroundings::default();
+    let mut featurizer = Featurizer::new(Limits::per_shard(1));
+    let mut sample = Sample::default();
+    for batch in batches(log).take(LEARNT / threat::limits::BATCH_EVENTS) {
+        let batch = Arc::new(batch);
+        let around = surroundings.observe(&batch);
+        let rows = (0..batch.events.len() as u32).collect();
+        sample.add(&featurizer.extract(&batch, rows, &around, None), |_| true);
+    }
+    let settings = Settings { seed, version: 1, origin: "bench".into() };
+    Ok(learning::train(&sample.blocks(), &settings)?)
+}
+
+/// Times one stage by processor time.
+struct Stage {
+    name: String,
+    began: Duration,
+    total: Duration,
+}
+
+impl Stage {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), began: Duration::ZERO, total: Duration::ZERO }
+    }
+
+    fn time<T>(&mut self, clock: &SystemClock, work: impl FnOnce() -> T) -> T {
+        self.began = clock.now();
+        let done = work();
+        self.total += clock.now().saturating_sub(self.began);
+        done
+    }
+}
+
+fn stages(log: &[u8], rules: &RuleSet, bundle: &Arc<Bundle>, measured: &mut Measured) {
+    let clock = SystemClock::start();
+    let mut decode = Stage::new("decode");
+    let mut around = Stage::new("surroundings");
+    let mut features = Stage::new("features and encoding");
+    let mut rule = Stage::new("rules");
+    let mut voters: Vec<(Scorers, Stage)> = DetectorKind::ALL
+        .into_iter()
+        .map(|kind| (Scorers::new(kind), Stage::new(kind.name())))
+        .collect();
+    let mut vote = Stage::new("ensemble");
+    let mut ensemble = Ensemble::new(Budget::PerMillion(10.0));
+    let mut surroundings = Surroundings::default();
+    let mut featurizer = Featurizer::new(Limits::per_shard(1));
+    let mut source = batches(log);
+    let mut events = 0usize;
+    while let Some(batch) = decode.time(&clock, || source.next()) {
+        let batch = Arc::new(batch);
+        events += batch.events.len();
+        let near: Vec<Around> = around.time(&clock, || surroundings.observe(&batch));
+        let rows = (0..batch.events.len() as u32).collect();
+        let described: FeatureBatch = features
+            .time(&clock, || featurizer.extract(&batch, rows, &near, Some(Arc::clone(bundle))));
+        let hits = rule.time(&clock, || matches(rules, &described));
+        let mut answers = Answers::new();
+        for (scorers, stage) in &mut voters {
+            let scores = stage.time(&clock, || scorers.score(&described));
+            answers.insert(scorers.kind(), scores.map_err(|_| threat::verdict::Absence::Failed));
+        }
+        let hits = hits.into_iter().map(|m| m.hits).collect();
+        vote.time(&clock, || ensemble.decide(&described, &answers, hits));
+    }
+    let all = [decode, around, features, rule].into_iter();
+    let all = all.chain(voters.into_iter().map(|v| v.1)).chain([vote]);
+    measured.stages =
+        all.map(|s| (s.name, s.total.as_nanos() as f64 / events.max(1) as f64)).collect();
+}
+
+/// The engine on one thread a shard, fed with decoded batches from this thread.
+fn straight(log: &[u8], rules: &Arc<RuleSet>, bundle: &Arc<Bundle>, shards: usize) -> (f64, f64) {
+    type Work = (Arc<EventBatch>, Vec<u32>, Arc<Vec<Around>>);
+    let clock = SystemClock::start();
+    let cpu = usage::processor_time();
+    let mut events = 0usize;
+    std::thread::scope(|scope| {
+        let queues: Vec<std::sync::mpsc::SyncSender<Work>> = (0..shards)
+            .map(|_| {
+                let (send, receive) =
+                    std::sync::mpsc::sync_channel::<Work>(threat::limits::SHARD_CREDITS);
+                let (rules, bundle) = (Arc::clone(rules), Arc::clone(bundle));
+                scope.spawn(move || {
+                    let limits = Limits::per_shard(shards);
+                    let mut engine = Engine::new(limits, rules, Budget::PerMillion(10.0));
+                    while let Ok((batch, rows, around)) = receive.recv() {
+                        engine.process(&batch, rows, &around, Some(Arc::clone(&bundle)));
+                    }
+                });
+                send
+            })
+            .collect();
+        let mut surroundings = Surroundings::default();
+        for batch in batches(log) {
+            events += batch.events.len();
+            let around = Arc::new(surroundings.observe(&batch));
+            let mut rows = vec![Vec::new(); shards];
+            for (row, event) in batch.events.iter().enumerate() {
+                rows[event.entity().id().shard(shards)].push(row as u32);
+            }
+            let batch = Arc::new(batch);
+            for (queue, rows) in queues.iter().zip(rows) {
+                // A shard that panicked has closed its queue; the scope tells of it.
+                let _closed = queue.send((Arc::clone(&batch), rows, Arc::clone(&around))).is_err();
+            }
+        }
+    });
+    let wall = clock.now().as_secs_f64();
+    let used = usage::processor_time().saturating_sub(cpu).as_secs_f64();
+    (events as f64 / wall, events as f64 / used.max(1e-9))
+}
+
+/// A whole run over the log in memory: events a second of wall and of processor time, latencies.
+async fn through_actors(
+    log: &Arc<Vec<u8>>,
+    rules: &Arc<RuleSet>,
+    bundle: &Arc<Bundle>,
+    shards: usize,
+    rate: Option<f64>,
+) -> Result<(f64, f64, [f64; 3]), Error> {
+    let mut request = Request::new(Vec::new(), Arc::clone(rules), Budget::PerMillion(10.0));
+    let reader = Paced { log: Arc::clone(log), at: 0, lines: 0, rate, clock: SystemClock::start() };
+    request.readers.push(("bench".into(), Box::new(reader)));
+    request.bundle = Some(Arc::clone(bundle));
+    request.shards = shards;
+    let (_stop, stopped) = watch::channel(false);
+    let (clock, cpu) = (SystemClock::start(), usage::processor_time());
+    let report = detect(request, stopped, |_| ()).await?;
+    let wall = clock.now().as_secs_f64();
+    let used = usage::processor_time().saturating_sub(cpu).as_secs_f64();
+    let events = report.verdicts.total as f64;
+    Ok((events / wall, events / used.max(1e-9), report.latency_ms))
+}
+
+/// Gives a log out no faster than `rate` lines a second.
+struct Paced {
+    log: Arc<Vec<u8>>,
+    at: usize,
+    lines: u64,
+    rate: Option<f64>,
+    clock: SystemClock,
+}
+
+impl Read for Paced {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let rest = &self.log[self.at..];
+        let mut n = rest.len().min(buffer.len());
+        if let Some(rate) = self.rate {
+            // Two milliseconds' worth at a time, as a busy sensor writes.
+            n = n.min((rate * 0.002 * 130.0) as usize + 1);
+            self.lines += rest[..n].iter().filter(|&&b| b == b'\n').count() as u64;
+            let due = Duration::from_secs_f64(self.lines as f64 / rate);
+            let early = due.saturating_sub(self.clock.now());
+            if !early.is_zero() {
+                std::thread::sleep(early);
+            }
+        }
+        buffer[..n].copy_from_slice(&rest[..n]);
+        self.at += n;
+        Ok(n)
+    }
+}

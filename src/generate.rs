@@ -1,0 +1,106 @@
+//! `watchfire generate`: seeded traffic with labelled campaigns.
+
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use simulations::traffic::writers::{Format, Writer, labels};
+use simulations::traffic::{Campaign, Scenario, Traffic};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use threat::Timestamp;
+
+/// Monday 5 January 2026, midnight UTC: a day with office hours in it.
+const START: i64 = 1_767_571_200;
+
+#[derive(Args)]
+pub struct Arguments {
+    /// Folder to write into; made if it is not there
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Same seed, same bytes
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Hours of traffic
+    #[arg(long, default_value_t = 10.0)]
+    hours: f64,
+    /// Start, in seconds since 1970 (UTC)
+    #[arg(long, default_value_t = START + 8 * 3_600)]
+    start: i64,
+    /// Machines in the made-up organisation
+    #[arg(long, default_value_t = 60)]
+    hosts: usize,
+    /// Accounts in it
+    #[arg(long, default_value_t = 40)]
+    users: usize,
+    /// Mean benign flows a second in working hours
+    #[arg(long)]
+    rate: Option<f64>,
+    /// An attack: scan, brute-force, beacon, dns-tunnel, exfiltration, lateral-movement, insider;
+    /// with settings as in `beacon:period=30s,jitter=0.2,start=2h`
+    #[arg(long, value_name = "KIND[:SETTINGS]")]
+    campaign: Vec<String>,
+    /// Formats to write: zeek-tsv, zeek-json, eve, auth, auth-5424, csv
+    #[arg(long, value_name = "FORMAT", default_values = ["zeek-tsv", "auth"])]
+    format: Vec<String>,
+    /// Add ground-truth columns to the formats that have room for them
+    #[arg(long)]
+    labelled: bool,
+    /// Let an authorised vulnerability scanner run, too
+    #[arg(long)]
+    scanner: bool,
+}
+
+pub fn run(arguments: Arguments) -> Result<ExitCode> {
+    let mut scenario = Scenario {
+        seed: arguments.seed,
+        start: Timestamp::from_micros(arguments.start * 1_000_000),
+        duration: arguments.hours * 3_600.0,
+        hosts: arguments.hosts,
+        users: arguments.users,
+        scanner: arguments.scanner,
+        ..Scenario::default()
+    };
+    if let Some(rate) = arguments.rate {
+        scenario.rate = rate;
+    }
+    for text in &arguments.campaign {
+        let campaign: Campaign = text.parse().with_context(|| format!("campaign `{text}`"))?;
+        scenario.campaigns.push(campaign);
+    }
+    let mut traffic = Traffic::new(&scenario)?;
+    let dir = &arguments.out;
+    std::fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    let mut streams: Vec<(BufWriter<File>, Box<dyn Writer>)> = Vec::new();
+    for name in &arguments.format {
+        let format = Format::parse(name).ok_or_else(|| {
+            let known: Vec<&str> = Format::ALL.iter().map(|(n, _)| *n).collect();
+            anyhow!("no format `{name}`; there are {}", known.join(", "))
+        })?;
+        for (file, mut writer) in format.streams(arguments.labelled) {
+            let mut file = BufWriter::new(File::create(dir.join(file))?);
+            writer.begin(&mut file, scenario.start)?;
+            streams.push((file, writer));
+        }
+    }
+    let mut lines = 0;
+    while let Some(record) = traffic.next() {
+        for (file, writer) in &mut streams {
+            lines += writer.write(file, &record, traffic.labels())?;
+        }
+    }
+    for (file, writer) in &mut streams {
+        writer.end(file, scenario.end())?;
+        file.flush()?;
+    }
+    let truth = dir.join("truth");
+    std::fs::create_dir_all(&truth)?;
+    labels::write(&mut File::create(truth.join("labels.csv"))?, traffic.labels())?;
+    println!("{lines} records in {}, campaigns in {}", dir.display(), truth.display());
+    for label in traffic.labels() {
+        let actors: Vec<String> = label.actors.iter().map(ToString::to_string).collect();
+        println!("  {}: {} records by {}", label.kind.name(), label.records, actors.join(", "));
+    }
+    println!("next: watchfire detect {}", dir.display());
+    Ok(ExitCode::SUCCESS)
+}
