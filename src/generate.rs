@@ -93,9 +93,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         writer.end(file, scenario.end())?;
         file.flush()?;
     }
-    let truth = dir.join("truth");
-    std::fs::create_dir_all(&truth)?;
-    labels::write(&mut File::create(truth.join("labels.csv"))?, traffic.labels())?;
+    // Beside the folder, so that `detect` on the folder does not read the answers.
+    let truth = dir.with_extension("labels.csv");
+    labels::write(&mut File::create(&truth)?, traffic.labels())?;
     println!("{lines} records in {}, campaigns in {}", dir.display(), truth.display());
     for label in traffic.labels() {
         let actors: Vec<String> = label.actors.iter().map(ToString::to_string).collect();

@@ -200,8 +200,14 @@ impl Featurizer {
         w.set(W::SrcAge, event.time.since(c.first_seen).max(0.0) as f32);
         let port = event.dst.as_ref().and_then(|d| d.port);
         let token = token_of(event, port);
-        let history = c.history;
-        c.history.push(token);
+        let history = match token_class(&event.body) {
+            None => History::default(),
+            Some(class) => {
+                let before = source.histories[class];
+                source.histories[class].push(token);
+                before
+            }
+        };
         match &event.body {
             Body::Flow(flow) => {
                 source_flow(source, event, flow, moves, &mut w);
@@ -311,6 +317,18 @@ impl Featurizer {
         }
         w.set(W::HttpHostsUa10m, hosts.estimate());
     }
+}
+
+/// Place of a class's history in [`Source::histories`].
+const fn token_class(body: &Body) -> Option<usize> {
+    Some(match body {
+        Body::Flow(_) => 0,
+        Body::Dns(_) => 1,
+        Body::Http(_) => 2,
+        Body::Tls(_) => 3,
+        Body::Authentication(_) => 4,
+        _ => return None,
+    })
 }
 
 fn token_of(event: &Event, port: Option<u16>) -> Token {

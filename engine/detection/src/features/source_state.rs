@@ -1,7 +1,7 @@
 //! What is remembered of a source: the entity that starts flows, asks names and logs on.
 //!
 //! Hot sources have full windows; one that had to make room keeps its compact part, so that its
-//! baselines, age and token history outlive a flood of strangers.
+//! baselines and age outlive a flood of strangers.
 
 use super::sketch::{Distinct, Halves};
 use crate::block::History;
@@ -56,6 +56,9 @@ impl Hourly {
     }
 }
 
+/// Classes of events that have tokens: flows, DNS, HTTP, TLS, authentications.
+pub const TOKEN_CLASSES: usize = 5;
+
 /// What is kept of every entity: under the budget of 256 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Compact {
@@ -69,8 +72,6 @@ pub struct Compact {
     pub bytes_out: Hourly,
     /// Hosts reached on administration ports.
     pub admin_hosts: Hourly,
-    /// Tokens of its events.
-    pub history: History,
 }
 
 /// What is kept of a hot source.
@@ -78,6 +79,8 @@ pub struct Compact {
 pub struct Source {
     /// The part that outlives its windows.
     pub compact: Compact,
+    /// Tokens of its events, one alphabet for each class that has tokens.
+    pub histories: [History; TOKEN_CLASSES],
     /// Flows by the minute.
     pub flows: Halves<u32>,
     /// Failed flows by the minute.
@@ -142,7 +145,7 @@ mod tests {
     #[test]
     fn compact_state_stays_in_its_budget() {
         assert!(size_of::<Compact>() <= 256, "{}", size_of::<Compact>());
-        assert!(size_of::<Source>() <= 1_024, "{}", size_of::<Source>());
+        assert!(size_of::<Source>() <= 1_280, "{}", size_of::<Source>());
     }
 
     #[test]

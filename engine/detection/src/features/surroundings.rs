@@ -22,6 +22,9 @@ const REMEMBERED: usize = 65_536;
 /// After so many late events in a row the source's clock was set back, or another capture began.
 const LATE_IN_A_ROW: u32 = 64;
 
+/// An account is watched this long before its hours mean anything: nearly a day.
+const WATCHED_SECONDS: f64 = 20.0 * 3_600.0;
+
 /// Logons after which an account has a past to compare with.
 const PAST_LOGONS: u32 = 20;
 
@@ -38,7 +41,26 @@ struct Account {
     hosts: Halves<Distinct<2>>,
     known_hosts: Distinct<4>,
     logons: u32,
+    first: Timestamp,
     by_hour: [u16; 24],
+}
+
+impl Account {
+    /// −log2 of the share of this hour of day, with its neighbours, in the account's logons; 0 until
+    /// the account was watched through a whole day, since every hour is new on the first one.
+    fn hour_rarity(&self, time: Timestamp) -> f32 {
+        if self.logons < PAST_LOGONS || time.since(self.first) < WATCHED_SECONDS {
+            return 0.0;
+        }
+        let hour = hour_of_day(time);
+        let near = [hour, (hour + 1) % 24, (hour + 23) % 24];
+        let seen: u32 = near.iter().map(|&h| u32::from(self.by_hour[h])).sum();
+        -((seen as f32 + 0.5) / (self.logons as f32 + 4.0)).log2()
+    }
+}
+
+fn hour_of_day(time: Timestamp) -> usize {
+    time.secs().div_euclid(3_600).rem_euclid(24) as usize
 }
 
 #[derive(Clone, Copy, Default)]
@@ -142,12 +164,13 @@ impl Surroundings {
     ) {
         let Some(user) = &event.user else { return };
         let state = self.accounts.touch(hash_bytes(user.as_bytes()));
-        let hour = event.time.secs().div_euclid(3_600).rem_euclid(24) as usize;
         let host = event.dst.as_ref().map(|d| d.host.hash64());
         let success = auth.outcome == Outcome::Success;
-        if success && state.logons >= PAST_LOGONS {
-            let share = (f32::from(state.by_hour[hour]) + 0.5) / (state.logons as f32 + 12.0);
-            window.set(W::AuthHourRarity, -share.log2());
+        if success {
+            window.set(W::AuthHourRarity, state.hour_rarity(event.time));
+        }
+        if state.logons == 0 {
+            state.first = event.time;
         }
         if !late {
             state.failures.turn(event.time, TEN_MINUTES);
@@ -162,6 +185,7 @@ impl Surroundings {
                     window.set(W::AuthNewHostForUser, f32::from(u8::from(new)));
                 }
                 state.logons = state.logons.saturating_add(1);
+                let hour = hour_of_day(event.time);
                 state.by_hour[hour] = state.by_hour[hour].saturating_add(1);
             }
         }
