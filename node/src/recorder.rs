@@ -152,6 +152,7 @@ impl StoreRecorder {
         let mut out = String::new();
         let mut tell = |threat: &Threat, activity, examples: &[Example]| {
             out.push_str(&findings::line(threat, examples, crate::VERSION, activity));
+            out.push('\n');
         };
         match self.telling {
             Telling::AtTheEnd if record.last => {

@@ -51,6 +51,12 @@ impl ModelHost {
         self.state.borrow().failures
     }
 
+    /// A bundle is being made, or waits to be used.
+    pub fn pending(&self) -> bool {
+        let state = self.state.borrow();
+        state.due.is_some() || state.made.is_some()
+    }
+
     /// Announces that a bundle is being made and is to be used from batch `due` on.
     pub fn announce(&self, due: u64) {
         self.state.send_modify(|s| s.due = Some(due));

@@ -15,13 +15,8 @@ use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use threat::limits::SHARD_CREDITS;
 use threat::{Text, Threat, ThreatId, Timestamp};
 use tokio::sync::oneshot;
-
-/// Batches between the start of a training and the use of its bundle: more than can be on their way
-/// at once, so that the boundary is always still ahead.
-pub const ADOPTION_BATCHES: u64 = 16 * SHARD_CREDITS as u64;
 
 /// Verdict latencies kept to tell percentiles from: the latest minute at 100 batches a second.
 const LATENCIES: usize = 6_000;
@@ -83,6 +78,9 @@ pub struct Threats {
     pub closes: bool,
     /// Where bundles are; `None` when nothing is to be learnt.
     pub learns: Option<(ModelHost, Arc<dyn BundleKeeper>, u64)>,
+    /// Batches between the start of a training and the use of its bundle: one more than can be on
+    /// their way at once, so that the boundary is always still ahead.
+    pub adoption: u64,
     /// Makes records durable.
     pub recorder: Arc<dyn Recorder>,
     /// For latencies.
@@ -184,8 +182,8 @@ impl Threats {
         for (features, teaches) in lessons {
             state.sample.add(&features, |place| teaches[place]);
         }
-        if state.plan.due(&state.sample) {
-            host.announce(sequence + ADOPTION_BATCHES);
+        if !host.pending() && state.plan.due(&state.sample) {
+            host.announce(sequence + self.adoption);
             let version = host.current().map_or(1, |b| b.version + 1);
             let origin = format!("what was watched up to batch {sequence}");
             let settings = Settings { seed: *seed, version, origin };

@@ -2,9 +2,10 @@
 //! stated budget of false verdicts to the threshold on that probability.
 //!
 //! The tail is −log10 p: 0 is ordinary, 3 is one benign event in a thousand. Up to the 95th
-//! percentile of held-out benign scores p is their empirical share; beyond it the excesses follow
-//! an exponential, the generalised Pareto law of shape 0 (Pickands 1975). Which scores are
-//! held out, and whose verdict the threshold makes, is decided elsewhere.
+//! percentile of held-out benign scores p is their empirical share; beyond it the excesses follow a
+//! generalised Pareto law (Pickands 1975), whose shape is estimated too: an exponential one told
+//! benign rows of a day later that they were one in 10^14. Which scores are held out, and whose
+//! verdict the threshold makes, is decided elsewhere.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +23,7 @@ pub const QUANTILES_KEPT: usize = 1_024;
 /// The greatest tail: no sample supports less than one event in 10^100, and sums stay finite.
 pub const TAIL_MAX: f32 = 100.0;
 
-/// Where the exponential part starts.
+/// Where the parametric part starts.
 const EMPIRICAL_SHARE: f64 = 0.95;
 
 /// Why scores could not be calibrated, or a budget not be read.
@@ -49,6 +50,19 @@ pub enum Error {
     },
 }
 
+/// Excesses from which a shape is estimated; with fewer it is mostly prior.
+const SHAPE_ROWS: usize = 20;
+
+/// The usual shape of benign scores' excesses on the sets of the study: between exponential and a
+/// tail without a variance (.5).
+const SHAPE_PRIOR: f64 = 0.25;
+
+/// Beyond this an excess has hardly a mean, and no threshold would ever be reached.
+const SHAPE_MAX: f64 = 0.8;
+
+/// Below this a shape is exponential for all that an f64 can tell.
+const EXPONENTIAL: f64 = 1e-6;
+
 /// Turns scores into tails.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "Parts", into = "Parts")]
@@ -65,8 +79,10 @@ struct Parts {
     knots: Vec<(f32, f32)>,
     /// Tail just beyond the last knot.
     beyond: f64,
-    /// Mean excess over the last knot, in units of the score.
-    excess: f64,
+    /// Scale of the excesses over the last knot, in units of the score.
+    scale: f64,
+    /// Shape of the excesses: 0 is exponential, more is heavier.
+    shape: f64,
 }
 
 impl From<Calibrator> for Parts {
@@ -88,8 +104,11 @@ impl TryFrom<Parts> for Calibrator {
         if !(parts.beyond.is_finite() && parts.beyond >= last) {
             return Err("calibration tail falls");
         }
-        if !(parts.excess.is_finite() && parts.excess > 0.0) {
+        if !(parts.scale.is_finite() && parts.scale > 0.0) {
             return Err("calibration without a scale");
+        }
+        if !(0.0..=SHAPE_MAX).contains(&parts.shape) {
+            return Err("calibration shape out of range");
         }
         Ok(Self { parts })
     }
@@ -112,8 +131,9 @@ impl Calibrator {
         let above = sorted.partition_point(|&s| s <= last);
         let count = n - above;
         let beyond = ((n + 1) as f64 / count.max(1) as f64).log10();
-        let excess = mean_excess(&sorted, above, last);
-        let parts = Parts { rows: n as u64, knots: knots(&sorted[..above], n), beyond, excess };
+        let (scale, shape) = excesses(&sorted, above, last);
+        let knots = knots(&sorted[..above], n);
+        let parts = Parts { rows: n as u64, knots, beyond, scale, shape };
         Ok(Self { parts })
     }
 
@@ -134,8 +154,14 @@ impl Calibrator {
             return 0.0;
         }
         let last = knots.last().map_or(0.0, |k| f64::from(k.0));
-        let excess = (f64::from(score) - last) / self.parts.excess;
-        (self.parts.beyond + excess * std::f64::consts::LOG10_E).min(f64::from(TAIL_MAX)) as f32
+        let Parts { beyond, scale, shape, .. } = self.parts;
+        let excess = (f64::from(score) - last) / scale;
+        let decades = if shape < EXPONENTIAL {
+            excess * std::f64::consts::LOG10_E
+        } else {
+            (1.0 + shape * excess).log10() / shape
+        };
+        (beyond + decades).min(f64::from(TAIL_MAX)) as f32
     }
 
     /// A score whose tail is at least `tail`: the least kept one up to the 95th percentile, beyond
@@ -147,9 +173,38 @@ impl Calibrator {
         }
         let last = knots.last().map_or(0.0, |k| k.0);
         let over = (f64::from(tail.min(TAIL_MAX)) - self.parts.beyond).max(0.0);
-        let score = f64::from(last) + over / std::f64::consts::LOG10_E * self.parts.excess;
+        let Parts { scale, shape, .. } = self.parts;
+        let excess = if shape < EXPONENTIAL {
+            over / std::f64::consts::LOG10_E
+        } else {
+            (10f64.powf(over * shape) - 1.0) / shape
+        };
+        let score = f64::from(last) + excess * scale;
         (score.min(f64::from(f32::MAX)) as f32).max(last.next_up())
     }
+}
+
+/// Scale and shape of a generalised Pareto law for the excesses of `sorted[above..]` over `last`, by
+/// probability-weighted moments (Hosking, Wallis: "Parameter and quantile estimation for the
+/// generalized Pareto distribution", Technometrics 1987). Benign scores have heavier tails than an
+/// exponential; a shape keeps a few hundred rows from claiming one in a billion.
+fn excesses(sorted: &[f32], above: usize, last: f32) -> (f64, f64) {
+    let mean = mean_excess(sorted, above, last);
+    let beyond = &sorted[above..];
+    if beyond.len() < SHAPE_ROWS {
+        return (mean * (1.0 - SHAPE_PRIOR), SHAPE_PRIOR);
+    }
+    let n = beyond.len() as f64;
+    let weighted = beyond.iter().enumerate().map(|(i, &s)| {
+        let rank = (i as f64 + 0.65) / n;
+        (f64::from(s) - f64::from(last)) * (1.0 - rank)
+    });
+    let second = weighted.sum::<f64>() / n;
+    let raw = 2.0 - mean / (mean - 2.0 * second).max(mean * 1e-6);
+    // Few excesses tell little of the shape: the estimate is drawn to the usual one.
+    let drawn = (raw * n + SHAPE_PRIOR * SHAPE_ROWS as f64) / (n + SHAPE_ROWS as f64);
+    let shape = drawn.clamp(0.0, SHAPE_MAX);
+    (mean * (1.0 - shape), shape)
 }
 
 /// Mean excess of `sorted[above..]` over `last`. Where no score exceeds it, or by nothing that the

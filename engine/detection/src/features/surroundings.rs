@@ -22,6 +22,10 @@ const REMEMBERED: usize = 65_536;
 /// After so many late events in a row the source's clock was set back, or another capture began.
 const LATE_IN_A_ROW: u32 = 64;
 
+/// Seconds within which failures from one source are one attempt: sshd and PAM both log it, and a
+/// network sensor sees it too. Faster guessing counts once a second, still far over any threshold.
+const ONE_ATTEMPT: f64 = 1.0;
+
 /// An account is watched this long before its hours mean anything: nearly a day.
 const WATCHED_SECONDS: f64 = 20.0 * 3_600.0;
 
@@ -66,6 +70,7 @@ fn hour_of_day(time: Timestamp) -> usize {
 #[derive(Clone, Copy, Default)]
 struct LogonSource {
     failures: Halves<u32>,
+    last_failure: Timestamp,
     users: Halves<Distinct<2>>,
 }
 
@@ -205,7 +210,9 @@ impl Surroundings {
         if !late {
             state.failures.turn(event.time, TEN_MINUTES);
             state.users.turn(event.time, TEN_MINUTES);
-            if auth.outcome == Outcome::Failure {
+            let again = event.time.since(state.last_failure).abs() < ONE_ATTEMPT;
+            if auth.outcome == Outcome::Failure && !(again && auth.attempts <= 1) {
+                state.last_failure = event.time;
                 state.failures.now = state.failures.now.saturating_add(auth.attempts.max(1));
             }
             if let Some(user) = &event.user {
