@@ -73,6 +73,7 @@ pub const WINDOW_FIELDS: &[(&str, &str)] = &[
         "distinct hosts that the source asked with this user agent in 10 minutes",
     ),
     ("upload.ratio", "originator's bytes over responder's bytes plus one, of this flow"),
+    ("pair.regularity", "share of the latest intervals within a third of their median"),
 ];
 
 /// A window field by its place in [`WINDOW_FIELDS`].
@@ -153,6 +154,8 @@ pub enum WindowField {
     HttpHostsUa10m,
     /// `upload.ratio`: originator's bytes over responder's bytes plus one, of this flow.
     UploadRatio,
+    /// `pair.regularity`: share of the latest intervals within a third of their median.
+    PairRegularity,
 }
 
 impl WindowField {
@@ -195,6 +198,7 @@ impl WindowField {
         Self::AdminBaseline,
         Self::HttpHostsUa10m,
         Self::UploadRatio,
+        Self::PairRegularity,
     ];
 
     /// Its name in [`WINDOW_FIELDS`], without the prefix.
