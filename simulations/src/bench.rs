@@ -8,6 +8,7 @@ use detection::calibration::Budget;
 use detection::engine::{Engine, matches};
 use detection::ensemble::{Answers, Ensemble};
 use detection::features::{Around, FeatureBatch, Featurizer, Limits, Surroundings};
+use detection::judgement::{Judged, Judgement};
 use detection::rules::RuleSet;
 use detection::scorers::Scorers;
 use intake::{Decoder, Options};
@@ -15,9 +16,11 @@ use learning::{Sample, Settings};
 use node::host::clock::{Clock as _, SystemClock};
 use node::host::usage;
 use node::run::{Request, run as detect};
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::Read;
-use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use threat::{DetectorKind, EventBatch, SourceId, Timestamp};
 use tokio::sync::watch;
@@ -61,7 +64,7 @@ pub struct Load {
 pub struct Measured {
     /// Events.
     pub events: usize,
-    /// Nanoseconds of processor time an event, by stage, one thread.
+    /// Nanoseconds an event, by stage, on one thread.
     pub stages: Vec<(String, f64)>,
     /// Events a second of wall time and of processor time, the engine called straight, one thread a
     /// shard.
@@ -79,7 +82,7 @@ impl fmt::Display for Measured {
         writeln!(f, "{} connections", self.events)?;
         let mut lines = String::new();
         for (stage, nanos) in &self.stages {
-            writeln!(lines, "  {stage:28} {nanos:8.0} ns of processor time an event")?;
+            writeln!(lines, "  {stage:28} {nanos:8.0} ns an event on one thread")?;
         }
         f.write_str(&lines)?;
         let (wall, cpu) = self.straight;
@@ -163,7 +166,7 @@ fn learn(log: &[u8], seed: u64) -> Result<Bundle, Error> {
     Ok(learning::train(&sample.blocks(), &settings)?)
 }
 
-/// Times one stage by processor time.
+/// Times one stage.
 struct Stage {
     name: String,
     began: Duration,
@@ -221,23 +224,23 @@ fn stages(log: &[u8], rules: &RuleSet, bundle: &Arc<Bundle>, measured: &mut Meas
         all.map(|s| (s.name, s.total.as_nanos() as f64 / events.max(1) as f64)).collect();
 }
 
-/// The engine on one thread a shard, fed with decoded batches from this thread.
+/// The same work without actors: the engine on one thread a shard, fed with decoded batches from
+/// this thread, and the judgement in order behind a lock.
 fn straight(log: &[u8], rules: &Arc<RuleSet>, bundle: &Arc<Bundle>, shards: usize) -> (f64, f64) {
-    type Work = (Arc<EventBatch>, Vec<u32>, Arc<Vec<Around>>);
     let clock = SystemClock::start();
     let cpu = usage::processor_time();
     let mut events = 0usize;
+    let budget = Budget::PerMillion(10.0);
+    let judgement = Mutex::new(Judgement::new(rules, budget, 0, vec!["bench".into()]));
     std::thread::scope(|scope| {
-        let queues: Vec<std::sync::mpsc::SyncSender<Work>> = (0..shards)
+        let queues: Vec<SyncSender<Work>> = (0..shards)
             .map(|_| {
-                let (send, receive) =
-                    std::sync::mpsc::sync_channel::<Work>(threat::limits::SHARD_CREDITS);
-                let (rules, bundle) = (Arc::clone(rules), Arc::clone(bundle));
+                let (send, receive) = sync_channel::<Work>(threat::limits::SHARD_CREDITS);
+                let mut engine = Engine::new(Limits::per_shard(shards), Arc::clone(rules), budget);
+                let (bundle, judgement) = (Arc::clone(bundle), &judgement);
                 scope.spawn(move || {
-                    let limits = Limits::per_shard(shards);
-                    let mut engine = Engine::new(limits, rules, Budget::PerMillion(10.0));
-                    while let Ok((batch, rows, around)) = receive.recv() {
-                        engine.process(&batch, rows, &around, Some(Arc::clone(&bundle)));
+                    while let Ok(work) = receive.recv() {
+                        judge(&mut engine, &bundle, judgement, work);
                     }
                 });
                 send
@@ -247,20 +250,40 @@ fn straight(log: &[u8], rules: &Arc<RuleSet>, bundle: &Arc<Bundle>, shards: usiz
         for batch in batches(log) {
             events += batch.events.len();
             let around = Arc::new(surroundings.observe(&batch));
-            let mut rows = vec![Vec::new(); shards];
+            let mut rows: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
             for (row, event) in batch.events.iter().enumerate() {
-                rows[event.entity().id().shard(shards)].push(row as u32);
+                rows.entry(event.entity().id().shard(shards)).or_default().push(row as u32);
             }
-            let batch = Arc::new(batch);
-            for (queue, rows) in queues.iter().zip(rows) {
+            let (batch, parts) = (Arc::new(batch), rows.len());
+            for (shard, rows) in rows {
+                let work = (Arc::clone(&batch), rows, Arc::clone(&around), parts);
                 // A shard that panicked has closed its queue; the scope tells of it.
-                let _closed = queue.send((Arc::clone(&batch), rows, Arc::clone(&around))).is_err();
+                let _closed = queues[shard].send(work).is_err();
             }
         }
     });
     let wall = clock.now().as_secs_f64();
     let used = usage::processor_time().saturating_sub(cpu).as_secs_f64();
     (events as f64 / wall, events as f64 / used.max(1e-9))
+}
+
+/// A part of a batch on its way to a thread.
+type Work = (Arc<EventBatch>, Vec<u32>, Arc<Vec<Around>>, usize);
+
+fn judge(engine: &mut Engine, bundle: &Arc<Bundle>, judgement: &Mutex<Judgement>, work: Work) {
+    let (batch, rows, around, parts) = work;
+    let (features, verdicts, correlations) =
+        engine.process(&batch, rows, &around, Some(Arc::clone(bundle)));
+    let features = Arc::new(features);
+    let judged = verdicts.into_iter().zip(correlations).enumerate().map(|(place, (v, c))| Judged {
+        features: Arc::clone(&features),
+        place: place as u32,
+        verdict: v,
+        correlation: c,
+    });
+    let judged = judged.collect();
+    let mut judgement = judgement.lock().unwrap_or_else(PoisonError::into_inner);
+    judgement.push(&batch, parts, judged, &mut Vec::new());
 }
 
 /// A whole run over the log in memory: events a second of wall and of processor time, latencies.

@@ -75,7 +75,7 @@ pub struct Featurizer {
     pairs: StateTable<Pair>,
     ports_on_host: StateTable<Halves<Distinct<4>>>,
     subdomains: StateTable<Halves<Distinct<4>>>,
-    paths: StateTable<Halves<Distinct<2>>>,
+    agents: StateTable<Halves<Distinct<2>>>,
     repeats: StateTable<u32>,
     row: Row,
 }
@@ -91,7 +91,7 @@ impl Featurizer {
             pairs: StateTable::new(pairs),
             ports_on_host: StateTable::new(limits.hot),
             subdomains: StateTable::new(limits.hot),
-            paths: StateTable::new(limits.hot),
+            agents: StateTable::new(limits.hot),
             repeats: StateTable::new(pairs),
             row: Row::default(),
         }
@@ -249,6 +249,7 @@ impl Featurizer {
         w.set(W::PairInterval, pair.gaps.mean());
         w.set(W::PairIntervalCv, pair.gaps.variation());
         w.set(W::PairBytesCv, pair.bytes.variation());
+        w.set(W::PairRegularity, pair.regularity);
         w.set(W::PairAge, event.time.since(pair.first).max(0.0) as f32);
     }
 
@@ -305,9 +306,8 @@ impl Featurizer {
         let bytes =
             http.request_bytes.unwrap_or(0) as f32 + http.response_bytes.unwrap_or(0) as f32;
         self.pair(event, entity, bytes, moves, w);
-        let (Some(uri), Some(host)) = (&http.uri, &http.host) else { return };
-        let path = uri.split('?').next().unwrap_or_default();
-        let hosts = self.paths.touch(mix64(entity.0 ^ hash_bytes(path.as_bytes())));
+        let (Some(agent), Some(host)) = (&http.user_agent, &http.host) else { return };
+        let hosts = self.agents.touch(mix64(entity.0 ^ hash_bytes(agent.as_bytes())));
         if moves {
             hosts.turn(event.time, TEN_MINUTES);
             hosts.now.add(hash_bytes(host.as_bytes()));

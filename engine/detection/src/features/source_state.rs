@@ -115,6 +115,10 @@ pub struct Pair {
     pub count: u32,
     /// Seconds between events.
     pub gaps: super::sketch::Moments,
+    /// About the median of those seconds.
+    median_gap: f32,
+    /// Share of the latest gaps near the median: what jitter and bursts of tasks leave of a beacon.
+    pub regularity: f32,
     /// Bytes of events.
     pub bytes: super::sketch::Moments,
 }
@@ -122,7 +126,26 @@ pub struct Pair {
 /// Gaps that a pair's regularity looks back on: two hours of a beacon by the minute.
 const PAIR_MEMORY: u32 = 120;
 
+/// Gaps that regularity looks back on.
+const REGULAR_MEMORY: f32 = 32.0;
+
+/// A gap within this share of the median is near it: wider than the jitter of common implants (20%).
+const NEAR: f32 = 0.35;
+
 impl Pair {
+    /// The median follows by steps of a size that shrinks with the gaps seen ("frugal streaming",
+    /// Ma, Muthukrishnan, Sandler 2013, on the logarithm).
+    fn regular(&mut self, gap: f32) {
+        let n = self.count as f32;
+        if self.count == 1 || self.median_gap <= 0.0 {
+            self.median_gap = gap;
+        }
+        let step = (1.0 / n.sqrt()).max(0.05);
+        self.median_gap *= if gap > self.median_gap { 1.0 + step * 0.5 } else { 1.0 - step * 0.33 };
+        let near = (gap - self.median_gap).abs() <= NEAR * self.median_gap;
+        self.regularity += (f32::from(u8::from(near)) - self.regularity) / n.min(REGULAR_MEMORY);
+    }
+
     /// Adds an event.
     pub fn add(&mut self, time: Timestamp, bytes: f32) {
         if self.count == 0 {
@@ -131,6 +154,7 @@ impl Pair {
             let gap = time.since(self.last);
             if gap >= 0.0 {
                 self.gaps.add(gap as f32, PAIR_MEMORY);
+                self.regular(gap as f32);
             }
         }
         self.bytes.add(bytes, PAIR_MEMORY);
@@ -142,6 +166,25 @@ impl Pair {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use threat::entropy::Rng;
+
+    #[test]
+    fn a_jittered_beacon_is_regular_and_a_person_is_not() {
+        let mut rng = Rng::new(5);
+        let mut run = |mut gap: Box<dyn FnMut(&mut Rng) -> f64>| {
+            let mut pair = Pair::default();
+            let mut at = Timestamp::default();
+            for _ in 0..200 {
+                at = at.plus_secs(gap(&mut rng));
+                pair.add(at, 100.0);
+            }
+            pair.regularity
+        };
+        let beacon = run(Box::new(|r| if r.chance(0.1) { 1.0 } else { r.range(48.0, 72.0) }));
+        let person = run(Box::new(|r| (r.normal() * 1.5 + 3.0).exp()));
+        assert!(beacon > 0.75, "{beacon}");
+        assert!(person < 0.5, "{person}");
+    }
 
     #[test]
     fn compact_state_stays_in_its_budget() {

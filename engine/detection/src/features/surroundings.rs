@@ -222,7 +222,11 @@ impl Surroundings {
         window.set(W::AuthFailuresSrc10m, state.failures.total());
         window.set(W::AuthUsersSrc10m, state.users.estimate());
         if auth.outcome == Outcome::Success {
-            window.set(W::AuthSuccessesAfterFailures, state.failures.total());
+            // On a machine that many use, the failures of others are not this account's.
+            let own = window.get(W::AuthFailuresUser10m);
+            let source = state.failures.total();
+            let counted = if event.user.is_some() { source.min(own) } else { source };
+            window.set(W::AuthSuccessesAfterFailures, counted);
         }
     }
 }

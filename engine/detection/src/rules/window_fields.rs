@@ -73,6 +73,7 @@ pub const WINDOW_FIELDS: &[(&str, &str)] = &[
         "distinct hosts that the source asked with this user agent in 10 minutes",
     ),
     ("upload.ratio", "originator's bytes over responder's bytes plus one, of this flow"),
+    ("pair.regularity", "share of the latest intervals within a third of their median"),
 ];
 
 /// A window field by its place in [`WINDOW_FIELDS`].
@@ -162,6 +163,8 @@ pub enum WindowField {
     HttpHostsUa10m,
     /// `upload.ratio`: originator's bytes over responder's bytes plus one, of this flow.
     UploadRatio,
+    /// `pair.regularity`: share of the latest intervals within a third of their median.
+    PairRegularity,
 }
 
 impl WindowField {
@@ -204,6 +207,7 @@ impl WindowField {
         Self::AdminBaseline,
         Self::HttpHostsUa10m,
         Self::UploadRatio,
+        Self::PairRegularity,
     ];
 
     /// Its name in [`WINDOW_FIELDS`], without the prefix.

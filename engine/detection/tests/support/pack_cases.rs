@@ -131,7 +131,10 @@ fn scans() -> BTreeMap<&'static str, Case> {
         ),
         (
             "One host probed by many sources",
-            flow_case(inside, 23, S0, &[(W::DstFailedSources10m, 34.0)]),
+            (
+                flow(0, "198.51.100.7", inside, 23, tcp(S0)),
+                window(&[(W::DstFailedSources10m, 34.0)]),
+            ),
         ),
     ])
 }
@@ -147,6 +150,21 @@ fn control_and_movement() -> BTreeMap<&'static str, Case> {
                 443,
                 SF,
                 &[(W::PairCount, 25.0), (W::PairInterval, 60.0), (W::PairIntervalCv, 0.04)],
+            ),
+        ),
+        (
+            "Regular contact with jitter",
+            flow_case(
+                outside,
+                443,
+                SF,
+                &[
+                    (W::PairCount, 45.0),
+                    (W::PairAge, 2_700.0),
+                    (W::PairInterval, 60.0),
+                    (W::PairIntervalCv, 0.6),
+                    (W::PairRegularity, 0.8),
+                ],
             ),
         ),
         (
@@ -221,7 +239,7 @@ fn accounts() -> BTreeMap<&'static str, Case> {
     BTreeMap::from([
         (
             "Repeated failed logons from one source",
-            auth_case(Failure, &[(W::AuthFailuresSrc10m, 12.0)]),
+            auth_case(Failure, &[(W::AuthFailuresSrc10m, 22.0)]),
         ),
         (
             "Sustained password guessing from one source",
