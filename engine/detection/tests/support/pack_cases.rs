@@ -168,6 +168,13 @@ fn control_and_movement() -> BTreeMap<&'static str, Case> {
             ),
         ),
         (
+            "Connection held open for hours",
+            (
+                flow(0, "192.168.1.9", outside, 443, Flow { duration: Some(40_000.0), ..tcp(SF) }),
+                window(&[]),
+            ),
+        ),
+        (
             "Stubborn attempts at one outside service",
             flow_case(
                 outside,
@@ -192,7 +199,7 @@ fn control_and_movement() -> BTreeMap<&'static str, Case> {
         ),
         (
             "Administration of unusually many hosts",
-            flow_case(inside, 445, SF, &[(W::AdminHosts1h, 12.0), (W::AdminBaseline, 1.0)]),
+            flow_case(inside, 445, SF, &[(W::AdminHosts1h, 16.0), (W::AdminBaseline, 1.0)]),
         ),
         (
             "Administration of a large part of the network",
@@ -259,7 +266,7 @@ fn accounts() -> BTreeMap<&'static str, Case> {
         ),
         (
             "Logon succeeded after many failures",
-            auth_case(Success, &[(W::AuthSuccessesAfterFailures, 7.0)]),
+            auth_case(Success, &[(W::AuthSuccessesAfterFailures, 14.0)]),
         ),
         (
             "Rapid ssh sessions between two hosts",
@@ -359,7 +366,7 @@ pub fn ordinary() -> Vec<Case> {
         flow_case("198.51.100.9", 80, SF, &hourly),
         flow_case("198.51.100.9", 8883, ConnState::OTH, &push),
         flow_case("224.0.0.251", 5353, S0, &[(W::DstFailedSources10m, 40.0)]),
-        flow_case("192.168.1.20", 22, SF, &[(W::AdminHosts1h, 12.0), (W::AdminBaseline, 11.0)]),
+        flow_case("192.168.1.20", 22, SF, &[(W::AdminHosts1h, 16.0), (W::AdminBaseline, 11.0)]),
         upload(4_000_000, &[(W::SrcBytesOut1h, 91e6), (W::UploadRatio, 10.0)]),
         auth_case(Outcome::Failure, &[(W::AuthFailuresSrc10m, 3.0), (W::AuthUsersSrc10m, 1.0)]),
         auth_case(Outcome::Success, &[(W::AuthSuccessesAfterFailures, 2.0)]),
