@@ -19,7 +19,8 @@ pub struct Arguments {
     /// Shards [default: one for each processor]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     shards: usize,
-    /// Also feed at this many events a second and tell the latency [default: half of what was reached]
+    /// Also feed at this many events a second and tell the latency [default: half of what was
+    /// reached]
     #[arg(long)]
     rate: Option<f64>,
     #[arg(long, default_value_t = 1)]

@@ -22,7 +22,8 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Args)]
 pub struct Arguments {
-    /// Files or folders to read, plain or gzip; `-` is standard input. The format is found by content
+    /// Files or folders to read, plain or gzip; `-` is standard input. The format is found by
+    /// content
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<PathBuf>,
     /// Keep reading as files grow and are rotated; goes on where it was after a stop or a kill
@@ -43,7 +44,8 @@ pub struct Arguments {
     /// How many false verdicts you accept: N/day, N/million (events) or N%
     #[arg(long, default_value = "10/million", value_name = "RATE")]
     budget: Budget,
-    /// Write findings as OCSF 1.8 Detection Findings, one JSON object a line; `-` is standard output
+    /// Write findings as OCSF 1.8 Detection Findings, one JSON object a line; `-` is standard
+    /// output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
     /// Write a report as one self-contained HTML page

@@ -44,7 +44,8 @@ Examples:
   watchfire detect --follow /var/log/zeek/conn.log --output findings.ndjson
   watchfire explain 3f2a9c                               why a finding was told
 
-Exit codes: 0 completed, 1 failed, 2 wrong usage, 3 --fail-on met, 4 not verified, 130 interrupted.";
+Exit codes: 0 completed, 1 failed, 2 wrong usage, 3 --fail-on met, 4 not verified,
+  130 interrupted.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -176,11 +176,12 @@ impl Input {
             }
             if let Step::NextSegment { gap } = step {
                 self.decoder.finish();
-                while self.take(true) {
-                    // A segment's rest fits one batch at most, since reading stops at full ones.
-                    return self.next_segment(gap);
+                // A segment's rest fits one batch at most, since reading stops at full ones.
+                let rest = self.take(true);
+                let next = self.next_segment(gap)?;
+                if rest {
+                    return Ok(next);
                 }
-                self.next_segment(gap)?;
             }
         }
     }

@@ -1,8 +1,8 @@
 //! One process of Watchfire: its actors put together, its sources read, its findings told.
 //!
-//! [`run`](run::run) is one run of detection from request to report; [`assembly`] declares and starts
-//! the actors; [`host`] is the only place that touches clock, files and environment. What is decided
-//! is decided in the engine.
+//! [`run`](run::run) is one run of detection from request to report; [`assembly`] declares and
+//! starts the actors; [`host`] is the only place that touches clock, files and environment. What is
+//! decided is decided in the engine.
 
 pub mod assembly;
 pub mod dealer;

@@ -1,5 +1,5 @@
-//! The load behind `watchfire bench`: real-shaped connections through each stage, through the engine
-//! called straight, and through the actors.
+//! The load behind `watchfire bench`: real-shaped connections through each stage, through the
+//! engine called straight, and through the actors.
 
 use crate::traffic::throughput;
 use crate::traffic::writers::{Log, Writer, zeek_tsv::ZeekTsv};
@@ -66,7 +66,8 @@ pub struct Measured {
     pub events: usize,
     /// Nanoseconds an event, by stage, on one thread.
     pub stages: Vec<(String, f64)>,
-    /// Events a second of wall time and of processor time, the engine called straight, one thread a shard.
+    /// Events a second of wall time and of processor time, the engine called straight, one thread a
+    /// shard.
     pub straight: (f64, f64),
     /// The same through the actors, reading included.
     pub actors: (f64, f64),
@@ -100,7 +101,7 @@ impl fmt::Display for Measured {
         let (rate, [p50, p95, p99]) = self.latency;
         write!(
             f,
-            "read to verdict at {rate:.0} events/s: p50 {p50:.1} ms, p95 {p95:.1} ms, p99 {p99:.1} ms"
+            "read to verdict at {rate:.0} events/s: p50 {p50:.1}, p95 {p95:.1}, p99 {p99:.1} ms"
         )
     }
 }

@@ -1,1 +1,1 @@
-//! House tests live in `tests/it` and `tests/process`.
+//! Nothing: the rules of the house are tests, in `it/`.

@@ -1,4 +1,5 @@
-//! A detector actor: one detector of one shard, scoring on a thread of its own that can be left behind.
+//! A detector actor: one detector of one shard, scoring on a thread of its own that can be left
+//! behind.
 
 use super::messages::{DetectorMessage, EnsembleMessage};
 use crate::mailbox::{Envelope, Inbox};
@@ -59,7 +60,8 @@ impl Detector {
                 })
             }),
             deliver: Arc::new(move |outcome| {
-                // An ensemble or detector that is gone asks again, or is started over by its supervisor.
+                // An ensemble or detector that is gone asks again, or is started over by its
+                // supervisor.
                 let _gone = match outcome {
                     Outcome::Done((ticket, answer)) => ensemble
                         .send(EnsembleMessage::Answered { ticket, detector: kind, answer })

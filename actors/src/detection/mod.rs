@@ -2,7 +2,7 @@
 //! threats actor, which sees every verdict in the order of the batches.
 //!
 //! ```text
-//! dealer ─credits─> features ──> ensemble ⇄ detector[kind] (a thread each, which can be left behind)
+//! dealer ─credits─> features ──> ensemble ⇄ detector[kind] (a thread each; can be left behind)
 //!                                   └─────> threats (re-sequenced) ──> store, outputs, learning
 //! ```
 //! What is decided is in `detection` and `flow`; here are mailboxes and the performing of effects.

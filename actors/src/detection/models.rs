@@ -1,8 +1,8 @@
 //! The model host: the bundle in use, and the one that is being made.
 //!
 //! A bundle is taken up at a batch boundary that is fixed when its training begins, so that for a
-//! source that can wait the same input gives the same verdicts however long training takes. A source
-//! that cannot wait takes the bundle up as soon as it is there.
+//! source that can wait the same input gives the same verdicts however long training takes. A
+//! source that cannot wait takes the bundle up as soon as it is there.
 
 use crate::ports::{self, BoxFuture};
 use detection::block::Block;
@@ -73,8 +73,8 @@ impl ModelHost {
         });
     }
 
-    /// The bundle for batch `sequence`. A patient source waits for one that is due; the others go on
-    /// with what there is.
+    /// The bundle for batch `sequence`. A patient source waits for one that is due; the others go
+    /// on with what there is.
     pub async fn bundle_for(&self, sequence: u64, patient: bool) -> Option<Arc<Bundle>> {
         if patient {
             let mut changes = self.state.subscribe();
@@ -106,7 +106,7 @@ pub fn train(
             let bundle = learning::train(&blocks, &settings)?;
             // What is used is what a later `explain` will load: the decoded, self-tested bytes.
             let bytes = bundle.encode().map_err(learning::Error::from)?;
-            Ok::<_, learning::Error>(Bundle::decode(&bytes).map_err(learning::Error::from)?)
+            Bundle::decode(&bytes).map_err(learning::Error::from)
         })
         .await;
         let bundle = match made {

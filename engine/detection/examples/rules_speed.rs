@@ -1,7 +1,12 @@
 //! How long rules take per event: `cargo run --release -p detection --example rules_speed [rules]`,
 //! where `rules` is a folder of Sigma files to load besides the pack.
 
-#![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a measurement reads files and a clock, and ends at the first error"
+)]
 
 use detection::rules::{EventView, RuleSet, WindowField, WindowValues};
 use std::hint::black_box;

@@ -184,8 +184,8 @@ impl Calibrator {
     }
 }
 
-/// Scale and shape of a generalised Pareto law for the excesses of `sorted[above..]` over `last`, by
-/// probability-weighted moments (Hosking, Wallis: "Parameter and quantile estimation for the
+/// Scale and shape of a generalised Pareto law for the excesses of `sorted[above..]` over `last`,
+/// by probability-weighted moments (Hosking, Wallis: "Parameter and quantile estimation for the
 /// generalized Pareto distribution", Technometrics 1987). Benign scores have heavier tails than an
 /// exponential; a shape keeps a few hundred rows from claiming one in a billion.
 fn excesses(sorted: &[f32], above: usize, last: f32) -> (f64, f64) {

@@ -1,7 +1,7 @@
 //! The one trait that every detector implements, and what it answers.
 //!
-//! A [`Model`] is immutable, shared and part of an artifact; a [`Scorer`] is what one shard runs: the
-//! model with whatever per-entity state it keeps. To add a detector, implement both in
+//! A [`Model`] is immutable, shared and part of an artifact; a [`Scorer`] is what one shard runs:
+//! the model with whatever per-entity state it keeps. To add a detector, implement both in
 //! `detectors/<name>.rs` and add its line to [`CATALOGUE`](crate::detectors::CATALOGUE).
 
 use crate::block::Block;
@@ -90,7 +90,8 @@ pub trait Scorer: Send {
 pub struct Explanation {
     /// The score that is explained.
     pub score: f32,
-    /// The score of a benign row, to which the contributions add up: `score = base + sum + unattributed`.
+    /// The score of a benign row, to which the contributions add up: `score = base + sum +
+    /// unattributed`.
     pub base: f32,
     /// Encoded column and its share of the score, greatest first, zeros left out.
     pub contributions: Vec<(usize, f32)>,

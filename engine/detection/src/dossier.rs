@@ -1,5 +1,6 @@
 //! Everything that can be said about a stored verdict: the voters' paths, the nearest benign rows,
-//! and the smallest change found that flips it. Made on request, since it costs a thousand scorings.
+//! and the smallest change found that flips it. Made on request, since it costs a thousand
+//! scorings.
 
 use crate::block::Block;
 use crate::bundle::{Bundle, ClassModels};

@@ -1,4 +1,5 @@
-//! The ensemble vote: two of the three detectors named for an event's class agree, or the rules decide.
+//! The ensemble vote: two of the three detectors named for an event's class agree, or the rules
+//! decide.
 //!
 //! Each voter's score becomes a calibrated tail. The second-highest tail is the ensemble's: it
 //! reaches the threshold exactly when two voters do, so score and vote never disagree. With one
@@ -70,7 +71,8 @@ impl Ensemble {
             .collect();
     }
 
-    /// One verdict for each row of the batch, in order. `hits` holds the rules that matched each row.
+    /// One verdict for each row of the batch, in order. `hits` holds the rules that matched each
+    /// row.
     pub fn decide(
         &mut self,
         features: &FeatureBatch,

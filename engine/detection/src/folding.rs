@@ -1,4 +1,5 @@
-//! Folding verdicts into threats: one record per entity, class and event-time hour, with counts inside.
+//! Folding verdicts into threats: one record per entity, class and event-time hour, with counts
+//! inside.
 
 use std::collections::{BTreeMap, BTreeSet};
 use threat::entity::Entity;

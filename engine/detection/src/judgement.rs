@@ -86,7 +86,8 @@ impl Judgement {
         self.folder.restore(threats);
     }
 
-    /// Takes one of the `parts` parts of a batch; appends the batches that are settled by it, in order.
+    /// Takes one of the `parts` parts of a batch; appends the batches that are settled by it, in
+    /// order.
     pub fn push(
         &mut self,
         batch: &Arc<EventBatch>,

@@ -1,4 +1,5 @@
-//! Feature schemas: which numbers and categories a class of events is turned into, by name and version.
+//! Feature schemas: which numbers and categories a class of events is turned into, by name and
+//! version.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,5 @@
-//! One detector at work in one shard: a scorer for each class of events, made anew when the bundle changes.
+//! One detector at work in one shard: a scorer for each class of events, made anew when the bundle
+//! changes.
 
 use crate::bundle::Bundle;
 use crate::detector::{Error, RowScore, Scorer};
@@ -7,8 +8,8 @@ use crate::features::FeatureBatch;
 use std::collections::BTreeMap;
 use threat::{DetectorKind, EventClass};
 
-/// A detector's answers to a feature batch: for each of its blocks one answer a row, or `None` where
-/// the detector has no vote or no model for the block's class.
+/// A detector's answers to a feature batch: for each of its blocks one answer a row, or `None`
+/// where the detector has no vote or no model for the block's class.
 pub type BatchScores = Vec<Option<Vec<RowScore>>>;
 
 /// The scorers of one detector.

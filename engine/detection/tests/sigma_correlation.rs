@@ -1,5 +1,5 @@
-//! The eight kinds of Sigma correlation: what they find, that shards do not matter, that the answers
-//! are rsigma's, and that state stays bounded.
+//! The eight kinds of Sigma correlation: what they find, that shards do not matter, that the
+//! answers are rsigma's, and that state stays bounded.
 
 #![allow(
     clippy::unwrap_used,
@@ -124,7 +124,8 @@ fn in_order(set: &RuleSet, events: &[Event]) -> Vec<RuleHit> {
     events.iter().filter_map(|e| input(set, e)).flat_map(|i| correlator.feed(&i)).collect()
 }
 
-/// As `in_order`, but every event is matched by one of four shards, whose parts arrive in any order.
+/// As `in_order`, but every event is matched by one of four shards, whose parts arrive in any
+/// order.
 fn over_four_shards(set: &RuleSet, events: &[Event], seed: u64) -> Vec<RuleHit> {
     let mut rng = Rng::new(seed);
     let mut parts: Vec<(u64, Vec<(u32, CorrelationInput)>)> = Vec::new();

@@ -1,4 +1,5 @@
-//! The shipped rules: each is complete, loads, fires on what it is about and not on what is ordinary.
+//! The shipped rules: each is complete, loads, fires on what it is about and not on what is
+//! ordinary.
 
 #![allow(
     clippy::unwrap_used,

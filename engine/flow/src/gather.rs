@@ -3,8 +3,8 @@
 //!
 //! Batches complete in the order in which they were asked. A voter is late when it has work and has
 //! finished none of it for the patience; being slow under load, while it moves, is not being late.
-//! A late voter loses all that it was asked, so that one stuck thread costs one patience and not one
-//! for each batch. A breaker per voter keeps batches from waiting for one that keeps failing.
+//! A late voter loses all that it was asked, so that one stuck thread costs one patience and not
+//! one for each batch. A breaker per voter keeps batches from waiting for one that keeps failing.
 
 use crate::breaker::{Breaker, Metrics, Outcome, Permit, Settings};
 use std::collections::{BTreeMap, VecDeque};

@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use threat::{EntityId, EventClass, Timestamp};
 
-/// Rows kept of each class: past this more rows did not better a forest or mixture in the study, and
-/// the sequence model's training stays within seconds.
+/// Rows kept of each class: past this more rows did not better a forest or mixture in the study,
+/// and the sequence model's training stays within seconds.
 pub const CLASS_ROWS: usize = 32_768;
 
 /// Rows of one class after which the first bundle is made: enough for a threshold at one in a

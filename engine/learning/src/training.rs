@@ -1,4 +1,5 @@
-//! From a sample to a bundle: hold out, train, calibrate every voter and the vote, train again on all.
+//! From a sample to a bundle: hold out, train, calibrate every voter and the vote, train again on
+//! all.
 
 use detection::block::Block;
 use detection::bundle::{Bundle, ClassModels, Reference};

@@ -29,7 +29,8 @@ impl Rng {
         Self { state }
     }
 
-    /// An independent stream for a named part of the work, so that one part's draws never move another's.
+    /// An independent stream for a named part of the work, so that one part's draws never move
+    /// another's.
     pub fn fork(seed: u64, name: &str) -> Self {
         let mut h = mix64(seed);
         for b in name.bytes() {

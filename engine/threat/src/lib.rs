@@ -1,5 +1,5 @@
-//! The nouns of Watchfire: what a sensor reported (`event`), what the ensemble answered (`verdict`),
-//! what is bad about whom (`threat`), and the values they are made of.
+//! The nouns of Watchfire: what a sensor reported (`event`), what the ensemble answered
+//! (`verdict`), what is bad about whom (`threat`), and the values they are made of.
 //!
 //! Nothing here decides anything, reads a clock or touches the host. Every other crate may use this
 //! one; this one uses no other member.

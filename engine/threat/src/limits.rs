@@ -1,4 +1,5 @@
-//! Every limit that more than one crate needs, with its why. A limit that one crate alone needs stands there.
+//! Every limit that more than one crate needs, with its why. A limit that one crate alone needs
+//! stands there.
 
 /// Events in a batch: 256 keep a batch's vectors in the second-level cache and a batch's scoring
 /// under 3 ms, so that the 10 ms latency target leaves room for queueing.
@@ -17,7 +18,8 @@ pub const QUARANTINE_KEPT: usize = 1_000;
 /// Bytes of a quarantined record that are kept to show what it looked like.
 pub const QUARANTINE_EXCERPT: usize = 200;
 
-/// Entities with compact state per node: at 256 bytes each they fill a quarter of the 600 MB budget twice over.
+/// Entities with compact state per node: at 256 bytes each they fill a quarter of the 600 MB budget
+/// twice over.
 pub const ENTITIES_COMPACT: usize = 1_000_000;
 
 /// Entities with full windows and sequence state; the least recently seen falls back to compact.

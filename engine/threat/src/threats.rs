@@ -172,7 +172,8 @@ impl std::str::FromStr for ThreatId {
     }
 }
 
-/// A set of indicators with a cap: the most frequent seen so far, and how many distinct were turned away.
+/// A set of indicators with a cap: the most frequent seen so far, and how many distinct were turned
+/// away.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Indicators {
     /// Indicator to count.

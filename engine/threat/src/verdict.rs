@@ -135,7 +135,8 @@ pub struct Verdict {
     pub rules: Vec<RuleHit>,
     /// First eight bytes of the bundle's hash, and the snapshot number in it; 0 when learning.
     pub bundle: u64,
-    /// Hash of the inputs that the voters saw, so that a stored finding re-scores to identical bits.
+    /// Hash of the inputs that the voters saw, so that a stored finding re-scores to identical
+    /// bits.
     pub inputs: u64,
 }
 

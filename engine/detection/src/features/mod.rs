@@ -13,6 +13,7 @@ pub mod table;
 pub mod tokens;
 
 mod featurizer;
+mod source_windows;
 
 pub use featurizer::{FeatureBatch, Featurizer, Limits};
 pub use surroundings::{Around, Surroundings};

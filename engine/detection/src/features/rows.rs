@@ -1,6 +1,7 @@
 //! The feature row of an event: numbers and category hashes in its schema's order.
 //!
-//! A row is made of the event and its window values alone; the state behind the window is elsewhere.
+//! A row is made of the event and its window values alone; the state behind the window is
+//! elsewhere.
 
 use crate::rules::window_fields::{WindowField as W, WindowValues};
 use threat::entity::hash_bytes;

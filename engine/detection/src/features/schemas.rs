@@ -1,4 +1,5 @@
-//! The feature schema of every class of events. Changing a column's meaning or order raises the version.
+//! The feature schema of every class of events. Changing a column's meaning or order raises the
+//! version.
 
 use crate::schema::{Category, Group, Group::*, Numeric, Schema};
 use std::collections::BTreeMap;

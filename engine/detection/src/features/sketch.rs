@@ -7,8 +7,8 @@ use threat::Timestamp;
 use threat::entropy::mix64;
 
 /// Counts distinct hashes by linear counting (Whang, Vander-Zanden, Taylor: "A linear-time
-/// probabilistic counting algorithm", TODS 1990): standard error under 8% up to twice its `64 * WORDS`
-/// bits; beyond five times it saturates, far above any threshold that is set on it.
+/// probabilistic counting algorithm", TODS 1990): standard error under 8% up to twice its `64 *
+/// WORDS` bits; beyond five times it saturates, far above any threshold that is set on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Distinct<const WORDS: usize>([u64; WORDS]);
 
@@ -51,7 +51,8 @@ pub struct Halves<T> {
 }
 
 impl<T: Default + Copy> Halves<T> {
-    /// Turns up to `time`; what is older than two widths is forgotten. Time going backwards turns nothing.
+    /// Turns up to `time`; what is older than two widths is forgotten. Time going backwards turns
+    /// nothing.
     pub fn turn(&mut self, time: Timestamp, width: f64) {
         if !self.started {
             self.start = time;

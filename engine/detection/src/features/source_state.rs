@@ -14,7 +14,8 @@ pub const TEN_MINUTES: f64 = 600.0;
 /// One minute, in seconds.
 pub const MINUTE: f64 = 60.0;
 
-/// Hours that a baseline remembers: a working week's days, so that one odd hour does not become usual.
+/// Hours that a baseline remembers: a working week's days, so that one odd hour does not become
+/// usual.
 const BASELINE_HOURS: f32 = 40.0;
 
 /// Sums by the hour: this hour's, and the mean of the hours before.

@@ -50,8 +50,8 @@ struct Account {
 }
 
 impl Account {
-    /// −log2 of the share of this hour of day, with its neighbours, in the account's logons; 0 until
-    /// the account was watched through a whole day, since every hour is new on the first one.
+    /// −log2 of the share of this hour of day, with its neighbours, in the account's logons; 0
+    /// until the account was watched through a whole day, since every hour is new on the first one.
     fn hour_rarity(&self, time: Timestamp) -> f32 {
         if self.logons < PAST_LOGONS || time.since(self.first) < WATCHED_SECONDS {
             return 0.0;

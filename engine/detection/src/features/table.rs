@@ -1,5 +1,6 @@
 //! A bounded table of state by 64-bit key: when full, the entry that was not used for longest (by
-//! the clock algorithm, second chance) makes room. Insertion, lookup and eviction are O(1) amortised.
+//! the clock algorithm, second chance) makes room. Insertion, lookup and eviction are O(1)
+//! amortised.
 //!
 //! Keys are hashes already (entities, pairs), so they are not hashed again. Nothing iterates in an
 //! order that the hasher decides.

@@ -15,7 +15,8 @@ pub const TLS_TOKENS: u16 = 108;
 /// Tokens of authentications: 3 activities x 3 outcomes x 2 kinds of account x 4 methods.
 pub const AUTHENTICATION_TOKENS: u16 = 72;
 
-/// Class of a responder's port: exact for the ones that everybody uses, else well-known, registered or high.
+/// Class of a responder's port: exact for the ones that everybody uses, else well-known, registered
+/// or high.
 pub fn port_class(port: Option<u16>) -> u16 {
     match port {
         None | Some(0) => 0,
@@ -155,7 +156,12 @@ mod tests {
             prop_assert!(dns(&d) < DNS_TOKENS);
             let h = Http { method: t.clone(), status, mime: t.clone(), ..Http::default() };
             prop_assert!(http(&h) < HTTP_TOKENS);
-            let s = Tls { version: t.clone(), established: flag, validation: t.clone(), ..Tls::default() };
+            let s = Tls {
+                version: t.clone(),
+                established: flag,
+                validation: t.clone(),
+                ..Tls::default()
+            };
             prop_assert!(tls(&s, port) < TLS_TOKENS);
             let a = Authentication {
                 activity: [AuthActivity::Logon, AuthActivity::Logoff, AuthActivity::Switch][pick],

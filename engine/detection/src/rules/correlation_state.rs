@@ -1,8 +1,8 @@
 //! State of correlations, by correlation and group, bounded.
 //!
 //! Windows, group keys and conditions are rsigma's; the map around them is ours, since it must not
-//! grow with the traffic, must evict the same groups in every run (rsigma's own engine picks them in
-//! the order of a randomly seeded hash map), and must pass fired correlations on to those above.
+//! grow with the traffic, must evict the same groups in every run (rsigma's own engine picks them
+//! in the order of a randomly seeded hash map), and must pass fired correlations on to those above.
 
 use rsigma_eval::correlation::{WindowDecision, apply_window_open};
 use rsigma_eval::{CompiledCorrelation, CorrelationAction, Event, GroupKey, WindowState};
@@ -88,8 +88,8 @@ impl States {
         self.turned
     }
 
-    /// Takes an event that `key` matched into the correlation at `place`; the answer if its condition
-    /// holds now and is not suppressed.
+    /// Takes an event that `key` matched into the correlation at `place`; the answer if its
+    /// condition holds now and is not suppressed.
     pub fn update(
         &mut self,
         place: u16,

@@ -1,9 +1,9 @@
 //! Correlations over several events: one [`Correlator`] a node, fed in the order of the batches.
 //!
-//! A shard hands over a [`CorrelationInput`] per event that a correlated rule matched: the rules, the
-//! event's time and the few fields that those correlations group by or aggregate. It is small, owned
-//! and free of the event, so that inputs of all shards meet here and no group is ever split. Sigma's
-//! eight kinds work, and correlations of correlations.
+//! A shard hands over a [`CorrelationInput`] per event that a correlated rule matched: the rules,
+//! the event's time and the few fields that those correlations group by or aggregate. It is small,
+//! owned and free of the event, so that inputs of all shards meet here and no group is ever split.
+//! Sigma's eight kinds work, and correlations of correlations.
 
 use super::correlation_state::{Fired, States};
 use super::hit::number;

@@ -1,8 +1,9 @@
 //! An event as rules see it: typed fields under every common name, untyped ones under their own,
 //! `window.*` numbers, and the raw record for keyword search.
 //!
-//! A lookup allocates nothing for scalars: text is borrowed, addresses are written once into a buffer
-//! of the view. Lists (`answers`, untyped lists and maps) cost a vector when a rule asks for them.
+//! A lookup allocates nothing for scalars: text is borrowed, addresses are written once into a
+//! buffer of the view. Lists (`answers`, untyped lists and maps) cost a vector when a rule asks for
+//! them.
 
 use super::field::{Field, Typed};
 use super::typed_value::typed_value;

@@ -1,10 +1,11 @@
 //! Necessary conditions of a rule, checked before the rule engine is asked.
 //!
-//! A gate is built from the compiled rule and only ever over-approximates: when it says no, the rule
-//! cannot match. It allocates nothing (the engine lower-cases text per comparison) and looks names up
-//! once, at load: over the public rules for Windows processes this is several times faster than the
-//! engine's own index, with or without its bloom filter (`examples/rules_speed.rs`), which is
-//! therefore not used. Negations, keywords, regular expressions and arrays are left to the engine.
+//! A gate is built from the compiled rule and only ever over-approximates: when it says no, the
+//! rule cannot match. It allocates nothing (the engine lower-cases text per comparison) and looks
+//! names up once, at load: over the public rules for Windows processes this is several times faster
+//! than the engine's own index, with or without its bloom filter (`examples/rules_speed.rs`), which
+//! is therefore not used. Negations, keywords, regular expressions and arrays are left to the
+//! engine.
 
 use super::event_view::EventView;
 use super::field::Field;

@@ -21,7 +21,8 @@ pub struct Template {
 }
 
 impl Template {
-    /// From a rule's own words; a rule without a level counts as informational (Sigma leaves it open).
+    /// From a rule's own words; a rule without a level counts as informational (Sigma leaves it
+    /// open).
     pub fn new(id: Option<&str>, title: &str, level: Option<Level>, tags: &[String]) -> Self {
         Self {
             id: id.unwrap_or(title).into(),

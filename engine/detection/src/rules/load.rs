@@ -1,8 +1,8 @@
 //! From rule files to compiled rules: parsing, filters, and the order of correlations.
 //!
 //! What is wrong is reported by file and skipped; one bad rule never keeps the others from working.
-//! Correlations are put in an order in which each comes after those it refers to, and their references
-//! are resolved to places, whether a file names a rule by id, name or title.
+//! Correlations are put in an order in which each comes after those it refers to, and their
+//! references are resolved to places, whether a file names a rule by id, name or title.
 
 use super::hit::Template;
 use rsigma_eval::correlation::compile_correlation;
@@ -43,7 +43,8 @@ pub(super) struct LoadedRule {
     pub feeds: bool,
 }
 
-/// A correlation that compiled. Its `rule_refs` are keys as of [`rule_key`] and [`correlation_key`].
+/// A correlation that compiled. Its `rule_refs` are keys as of [`rule_key`] and
+/// [`correlation_key`].
 #[derive(Debug)]
 pub(super) struct LoadedCorrelation {
     pub compiled: CompiledCorrelation,

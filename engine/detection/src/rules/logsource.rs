@@ -1,10 +1,10 @@
 //! Which rules an event meets: Sigma's log sources mapped to what the event is.
 //!
-//! A rule's `product`, `service` and `category` must each match where given. Products and services are
-//! the event's origin; categories follow from its class, and on Windows from channel and event id
-//! (Sigma's taxonomy for Sysmon, Security 4688 and PowerShell). `product: watchfire` matches whatever
-//! product wrote the event, its categories are our event classes and `any`. Routes are worked out
-//! once per kind of event and kept; nothing is evaluated here.
+//! A rule's `product`, `service` and `category` must each match where given. Products and services
+//! are the event's origin; categories follow from its class, and on Windows from channel and event
+//! id (Sigma's taxonomy for Sysmon, Security 4688 and PowerShell). `product: watchfire` matches
+//! whatever product wrote the event, its categories are our event classes and `any`. Routes are
+//! worked out once per kind of event and kept; nothing is evaluated here.
 
 use std::sync::OnceLock;
 use threat::event::Value;

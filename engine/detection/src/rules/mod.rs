@@ -1,10 +1,11 @@
 //! Sigma rules: which ones an event meets, which match, and what several matches mean together.
 //!
-//! [`RuleSet`] holds the loaded rules by log source and matches one event without state, in the shard;
-//! [`Correlator`] holds the state of correlations, once per node, and is fed what shards matched in
-//! the order of the batches ([`Resequencer`]). [`EventView`] is how rules see an event. The shipped
-//! pack is in [`pack`]; its rules read the numbers of [`window_fields`], which the features stage
-//! fills. Parsing and matching proper are rsigma's; nothing here reads files or a clock.
+//! [`RuleSet`] holds the loaded rules by log source and matches one event without state, in the
+//! shard; [`Correlator`] holds the state of correlations, once per node, and is fed what shards
+//! matched in the order of the batches ([`Resequencer`]). [`EventView`] is how rules see an event.
+//! The shipped pack is in [`pack`]; its rules read the numbers of [`window_fields`], which the
+//! features stage fills. Parsing and matching proper are rsigma's; nothing here reads files or a
+//! clock.
 
 mod correlation_state;
 mod correlator;

@@ -1,5 +1,5 @@
-//! Puts what shards answered back into the order of the batches, so that what follows does not depend
-//! on how many shards there are or which was faster.
+//! Puts what shards answered back into the order of the batches, so that what follows does not
+//! depend on how many shards there are or which was faster.
 //!
 //! A batch is released when all its parts are there and all earlier batches are released; its items
 //! come in the order of their rows. What happens with them is the caller's.
@@ -148,7 +148,8 @@ mod tests {
     use threat::entropy::Rng;
 
     proptest! {
-        /// Whatever the shards and the order of arrival, the items come out as one shard gives them.
+        /// Whatever the shards and the order of arrival, the items come out as one shard gives
+        /// them.
         #[test]
         fn arrival_order_and_shards_do_not_matter(seed: u64, shards in 1usize..6) {
             let mut rng = Rng::new(seed);

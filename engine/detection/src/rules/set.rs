@@ -1,9 +1,9 @@
 //! The loaded rules, by log source, and how one event meets them.
 //!
 //! Matching has no state: shards share one set. An event is asked only by rules of its log source
-//! ([`Router`]), of these only by those whose [`Gate`] admits it, and what is left by the rule engine.
-//! An event without hits costs no allocation as long as gates tell; substring lists longer than a
-//! gate holds, keywords and regular expressions go to the engine, which lower-cases text.
+//! ([`Router`]), of these only by those whose [`Gate`] admits it, and what is left by the rule
+//! engine. An event without hits costs no allocation as long as gates tell; substring lists longer
+//! than a gate holds, keywords and regular expressions go to the engine, which lower-cases text.
 
 use super::correlator::{CorrelationInput, FieldValue};
 use super::event_view::EventView;
@@ -114,8 +114,8 @@ impl std::fmt::Debug for RuleSet {
 }
 
 impl RuleSet {
-    /// Loads the shipped pack, if wanted, and files of name and YAML text. Whatever cannot be used is
-    /// reported and skipped.
+    /// Loads the shipped pack, if wanted, and files of name and YAML text. Whatever cannot be used
+    /// is reported and skipped.
     pub fn load(pack: bool, files: &[(String, String)]) -> (Self, Vec<LoadProblem>) {
         let shipped = if pack { PACK } else { &[] };
         let given = files.iter().map(|(name, yaml)| (name.as_str(), yaml.as_str()));

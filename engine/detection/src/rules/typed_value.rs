@@ -1,5 +1,5 @@
-//! The value of each typed field of an event; `None` where the event's kind has no such field or the
-//! record did not tell.
+//! The value of each typed field of an event; `None` where the event's kind has no such field or
+//! the record did not tell.
 
 use super::event_view::EventView;
 use super::field::Typed;

@@ -1,7 +1,7 @@
 //! The numbers of an event's recent past that rules may ask for, as `window.<name>`.
 //!
-//! The features stage fills a [`WindowValues`] per event, by [`WindowField`]; rules read it by name.
-//! The order is part of the contract and checked by a test. Nothing here counts anything.
+//! The features stage fills a [`WindowValues`] per event, by [`WindowField`]; rules read it by
+//! name. The order is part of the contract and checked by a test. Nothing here counts anything.
 
 /// Prefix of a window field's name in a rule.
 pub const WINDOW_PREFIX: &str = "window.";
@@ -65,7 +65,7 @@ pub const WINDOW_FIELDS: &[(&str, &str)] = &[
     ),
     (
         "admin.hosts_1h",
-        "distinct internal hosts that this internal source reached on administration ports in an hour",
+        "distinct internal hosts this internal source reached on administration ports in an hour",
     ),
     ("admin.baseline", "the usual number of such hosts per hour"),
     (
@@ -86,7 +86,8 @@ pub enum WindowField {
     SrcHosts1m,
     /// `src.ports_1m`: distinct destination (host, port) pairs of the source in the last minute.
     SrcPorts1m,
-    /// `src.ports_on_host_10m`: distinct ports that the source tried on this destination in 10 minutes.
+    /// `src.ports_on_host_10m`: distinct ports that the source tried on this destination in 10
+    /// minutes.
     SrcPortsOnHost10m,
     /// `src.failed_1m`: failed attempts of the source in the last minute.
     SrcFailed1m,
@@ -114,17 +115,20 @@ pub enum WindowField {
     PairAge,
     /// `dst.sources_10m`: distinct sources that reached this destination host in 10 minutes.
     DstSources10m,
-    /// `dst.failed_sources_10m`: distinct sources whose attempts at this destination failed in 10 minutes.
+    /// `dst.failed_sources_10m`: distinct sources whose attempts at this destination failed in 10
+    /// minutes.
     DstFailedSources10m,
     /// `dns.queries_10m`: DNS queries of the source in 10 minutes.
     DnsQueries10m,
     /// `dns.nxdomain_10m`: queries of the source for names that do not exist in 10 minutes.
     DnsNxdomain10m,
-    /// `dns.nxdomain_ratio_10m`: share of the source's queries of 10 minutes that do not exist, 0 to 1.
+    /// `dns.nxdomain_ratio_10m`: share of the source's queries of 10 minutes that do not exist, 0
+    /// to 1.
     DnsNxdomainRatio10m,
     /// `dns.domains_nx_10m`: distinct registered domains that did not exist in 10 minutes.
     DnsDomainsNx10m,
-    /// `dns.subdomains_10m`: distinct subdomains of this registered domain asked by the source in 10 minutes.
+    /// `dns.subdomains_10m`: distinct subdomains of this registered domain asked by the source in
+    /// 10 minutes.
     DnsSubdomains10m,
     /// `dns.query_entropy`: bits per character of the query's longest label.
     DnsQueryEntropy,
@@ -136,21 +140,26 @@ pub enum WindowField {
     AuthFailuresUser10m,
     /// `auth.users_src_10m`: distinct accounts tried from the source in 10 minutes.
     AuthUsersSrc10m,
-    /// `auth.failed_sources_dst_10m`: distinct sources failing to authenticate at this destination in 10 minutes.
+    /// `auth.failed_sources_dst_10m`: distinct sources failing to authenticate at this destination
+    /// in 10 minutes.
     AuthFailedSourcesDst10m,
-    /// `auth.successes_after_failures`: failures from the source in 10 minutes before this success, 0 if not a success.
+    /// `auth.successes_after_failures`: failures from the source in 10 minutes before this success,
+    /// 0 if not a success.
     AuthSuccessesAfterFailures,
     /// `auth.hosts_user_1h`: distinct destination hosts of this account in an hour.
     AuthHostsUser1h,
     /// `auth.new_host_for_user`: 1 if this account never was on this destination and has a history.
     AuthNewHostForUser,
-    /// `auth.hour_rarity`: -log2 of the share of this hour of day in the account's history, 0 when unknown.
+    /// `auth.hour_rarity`: -log2 of the share of this hour of day in the account's history, 0 when
+    /// unknown.
     AuthHourRarity,
-    /// `admin.hosts_1h`: distinct internal hosts that this internal source reached on administration ports in an hour.
+    /// `admin.hosts_1h`: distinct internal hosts that this internal source reached on
+    /// administration ports in an hour.
     AdminHosts1h,
     /// `admin.baseline`: the usual number of such hosts per hour.
     AdminBaseline,
-    /// `http.hosts_ua_10m`: distinct hosts that the source asked with this user agent in 10 minutes.
+    /// `http.hosts_ua_10m`: distinct hosts that the source asked with this user agent in 10
+    /// minutes.
     HttpHostsUa10m,
     /// `upload.ratio`: originator's bytes over responder's bytes plus one, of this flow.
     UploadRatio,
