@@ -5,7 +5,6 @@ use anyhow::{Result, bail};
 use clap::Args;
 use detection::calibration::Budget;
 use indicatif::{ProgressBar, ProgressStyle};
-use node::host::clock::{Clock as _, SystemClock, year};
 use node::report::{RunReport, page};
 use node::run::{Progress, Request};
 use node::summary::{self, Style};
@@ -61,7 +60,8 @@ pub struct Arguments {
     /// Keep no state: `explain` will not know these findings, --follow starts from the beginning
     #[arg(long, conflicts_with = "state")]
     no_state: bool,
-    /// Year of syslog dates that have none [default: this year]
+    /// Year of syslog dates that have none [default: this year, or last year
+    /// for dates that would lie ahead]
     #[arg(long)]
     year: Option<i16>,
     /// Slices of entities, each with threads of its own [default: one for each processor]
@@ -88,7 +88,12 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let followed =
         if arguments.follow { follow_places(&arguments.paths, &places)? } else { places };
     if followed.is_empty() {
-        bail!("nothing to read: name files or folders of logs, or - for standard input");
+        bail!("nothing to read: {}", paths::nothing(&arguments.paths));
+    }
+    if let Some(path) = &arguments.report {
+        // A page that cannot be written is told before the work, not after it.
+        let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        opened.map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
     }
     let (baseline, bad) = paths::logs(&arguments.baseline);
     if let Some((name, why)) = bad.first() {
@@ -96,11 +101,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     let rules = paths::rules(&arguments.rules, !arguments.no_shipped_rules)?;
     let total: Option<u64> = followed.iter().map(|(_, size)| *size).sum();
-    let wall = SystemClock::start().wall();
-    let options = intake::Options {
-        reference_year: arguments.year.unwrap_or_else(|| year(wall)),
-        ..intake::Options::default()
-    };
+    let options = paths::options(arguments.year);
     let state = (!arguments.no_state).then(|| paths::state(arguments.state.clone()));
     let request = Request {
         problems,
@@ -202,10 +203,14 @@ async fn show(progress: Progress, bar: ProgressBar) {
 }
 
 fn finish(arguments: &Arguments, mut report: RunReport, interrupted: bool) -> Result<ExitCode> {
+    let mut unwritten = Ok(());
     if let Some(path) = &arguments.report {
         report.outputs.report = Some(path.display().to_string());
-        std::fs::write(path, page(&report))
-            .map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+        unwritten = std::fs::write(path, page(&report))
+            .map_err(|e| anyhow::anyhow!("the report was not written: {}: {e}", path.display()));
+        if unwritten.is_err() {
+            report.outputs.report = None;
+        }
     }
     let to_stdout = arguments.output.as_ref().is_some_and(|p| p.as_os_str() == "-");
     let text = if arguments.json {
@@ -221,12 +226,15 @@ fn finish(arguments: &Arguments, mut report: RunReport, interrupted: bool) -> Re
     } else {
         std::io::stdout().write_all(text.as_bytes())?;
     }
+    unwritten?;
     let worst = report.incidents.iter().map(|i| i.severity).max();
     if arguments.fail_on.is_some_and(|limit| worst.is_some_and(|w| w >= limit)) {
         return Ok(ExitCode::from(exit::FOUND));
     }
     if report.verdicts.total == 0 && report.sources.iter().all(|s| s.counts.read == 0) {
-        eprintln!("watchfire: nothing was read");
+        let told = report.sources.iter().any(|s| !s.problems.is_empty());
+        let why = if told { "see the sources above" } else { "the input is empty" };
+        eprintln!("watchfire: nothing was read: {why}");
         return Ok(ExitCode::from(exit::FAILED));
     }
     Ok(if interrupted && !arguments.follow {

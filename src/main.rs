@@ -2,6 +2,7 @@
 //!
 //! One file per subcommand; nothing is decided here.
 
+use std::io::IsTerminal as _;
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
 
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let done = match cli.command {
         Command::Detect(arguments) => detect::run(*arguments),
@@ -103,9 +105,20 @@ fn main() -> ExitCode {
         if pipe.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
             return ExitCode::SUCCESS;
         }
-        eprintln!("watchfire: {error:#}");
+        eprintln!("watchfire: {}", told(&error));
         ExitCode::from(exit::FAILED)
     })
+}
+
+/// An error with its causes; one that already says its cause does not say it twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// One page: the command, then each subcommand.
