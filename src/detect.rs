@@ -19,7 +19,21 @@ use tokio::sync::watch;
 /// How often the progress line is renewed.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
+/// What `detect --help` ends with.
+const AFTER: &str = "\
+Reads zeek (TSV and JSON), suricata EVE, syslog with sshd, sudo and su, windows events as JSON, OCSF,
+JSON lines and CSV, also mixed; malformed records are counted, set aside and told. The rules judge
+from the first event on; the models join in once they have seen 2,000 benign rows, or at once with
+--baseline or --model.
+
+Examples:
+  watchfire detect /var/log/zeek --report report.html    one page with every reason
+  watchfire detect --baseline last-month/ today.log.gz   learn what is usual first
+  zcat old/*.gz | watchfire detect --json -              a summary for scripts
+  watchfire detect --follow eve.json --output found.jsonl --fail-on high";
+
 #[derive(Args)]
+#[command(after_help = AFTER)]
 pub struct Arguments {
     /// Files or folders to read, plain or gzip; `-` is standard input. The format is found by content
     #[arg(required = true, value_name = "PATH")]
@@ -27,14 +41,14 @@ pub struct Arguments {
     /// Keep reading as files grow and are rotated; goes on where it was after a stop or a kill
     #[arg(long)]
     follow: bool,
-    /// Learn from these known-good logs first
-    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    /// Learn from these known-good logs first: files or folders
+    #[arg(long, value_name = "PATH", conflicts_with = "model")]
     baseline: Vec<PathBuf>,
     /// Use this model bundle (see `watchfire train`) instead of learning
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Sigma rules, single and correlated: files or folders of .yml; the shipped ones stay on
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
     /// Leave the shipped rules out
     #[arg(long)]
@@ -51,10 +65,11 @@ pub struct Arguments {
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
-    /// Exit with code 3 when an incident is at least this severe
+    /// Exit with code 3 when an incident is at least this severe: low, medium, high or critical
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
-    /// Folder of state: positions, findings for `explain`, models
+    /// Folder of state: positions, findings for `explain`, models [default: $XDG_STATE_HOME/watchfire
+    /// or ~/.local/state/watchfire]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Keep no state: `explain` will not know these findings, --follow starts from the beginning

@@ -2,8 +2,8 @@
 //!
 //! One file per subcommand; nothing is decided here.
 
-use std::io::IsTerminal as _;
 use clap::{CommandFactory, Parser, Subcommand};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 mod bench;
@@ -47,6 +47,13 @@ Examples:
 
 Exit codes: 0 completed, 1 failed, 2 wrong usage, 3 --fail-on met, 4 not verified, 130 interrupted.";
 
+/// What `completions --help` ends with.
+const COMPLETIONS: &str = "\
+Examples:
+  watchfire completions bash > ~/.local/share/bash-completion/completions/watchfire
+  watchfire completions zsh > \"${fpath[1]}/_watchfire\"
+  watchfire completions fish > ~/.config/fish/completions/watchfire.fish";
+
 #[derive(Subcommand)]
 enum Command {
     /// Read logs and report what is wrong in them
@@ -62,11 +69,12 @@ enum Command {
     /// Measure throughput, latency and memory of the whole path and of each stage
     Bench(bench::Arguments),
     /// Print a shell completion script
+    #[command(after_help = COMPLETIONS)]
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page (roff)
+    /// Print the manual page (roff): `watchfire man | man -l -` shows it
     Man,
 }
 

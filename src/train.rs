@@ -7,7 +7,16 @@ use learning::Settings;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// What the help ends with.
+const AFTER: &str = "\
+Takes at least 2,000 benign rows. The same logs and seed give the same file.
+
+Examples:
+  watchfire train --output office.model last-month/
+  watchfire detect --model office.model today/";
+
 #[derive(Args)]
+#[command(after_help = AFTER)]
 pub struct Arguments {
     /// Logs that are known to be good: files or folders, plain or gzip
     #[arg(required = true, value_name = "PATH")]

@@ -40,7 +40,10 @@ pub(super) fn entities(r: &RunReport) -> Markup {
                         td.r { (number(e.threats)) }
                         td { (plots::share(e.threats as f32 / most)) }
                         td.r { (percent(e.threats, e.events)) }
-                        td.r { (format!("{:.2}", e.max_score)) }
+                        td.r {
+                            // Rules decide without a score.
+                            @if e.max_score > 0.0 { (format!("{:.2}", e.max_score)) } @else { "–" }
+                        }
                     } } }
                 } }
             }
