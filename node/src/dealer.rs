@@ -5,7 +5,7 @@
 //! so", which makes positions, counts and threats move together.
 
 use crate::host::follow::POLL_INTERVAL;
-use crate::inputs::{Error, Input, Next};
+use crate::inputs::{Error, Input, Next, reason};
 use actors::detection::Deal;
 use actors::detection::models::ModelHost;
 use actors::detection::threats::ThreatsMessage;
@@ -22,6 +22,10 @@ use tokio::sync::watch;
 
 /// Quarantined records of an input that a report shows.
 const QUARANTINE_SHOWN: usize = 20;
+
+/// Said of an input in which no record of any format was found.
+const NO_LOG: &str = "not a log in a known format (zeek, suricata eve, syslog, windows, ocsf, JSON \
+                      lines, csv); nothing in it was judged";
 
 /// Time between barriers: what a kill costs in work done again.
 pub const BARRIER_EVERY: Duration = Duration::from_millis(500);
@@ -208,7 +212,7 @@ impl Dealer {
             match open() {
                 Ok(input) => self.inputs.push(input),
                 Err((name, error)) => {
-                    let problems = vec![error.to_string()];
+                    let problems = vec![reason(&name, &error)];
                     self.done.push(Done { name, problems, ..Done::default() });
                 }
             }
@@ -291,11 +295,16 @@ impl Dealer {
 
 fn summary(input: &Input) -> Done {
     let decoder = input.decoder();
+    let (counts, mut problems) = (input.counts(), input.problems.clone());
+    // A text that is no log (a licence, a note) is said once, not record by record.
+    if decoder.format().is_none() && counts.events == 0 && counts.quarantined > 0 {
+        problems.insert(0, NO_LOG.to_owned());
+    }
     Done {
         name: input.name.clone(),
         format: decoder.format().map_or_else(|| "unknown".into(), |f| f.name().to_owned()),
-        counts: input.counts(),
-        problems: input.problems.clone(),
+        counts,
+        problems,
         quarantined: decoder
             .quarantine()
             .kept

@@ -38,6 +38,13 @@ struct Stored {
     earlier: IntakeCounts,
 }
 
+/// An error without the input's name, for places where that stands already.
+pub fn reason(name: &str, error: &Error) -> String {
+    let text = error.to_string();
+    let bare = text.strip_prefix(name).and_then(|rest| rest.strip_prefix(": "));
+    bare.map_or(text.clone(), ToOwned::to_owned)
+}
+
 enum Reader {
     Once(ByteSource),
     Follow(Box<Follower>),
@@ -246,7 +253,7 @@ impl Input {
             }
             Ok(step) => Ok(step),
             Err(error) => {
-                let why = error.to_string();
+                let why = reason(&self.name, &error);
                 self.decoder.abort(&why);
                 self.problem(why);
                 self.ended = true;

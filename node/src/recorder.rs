@@ -115,7 +115,14 @@ impl StoreRecorder {
         let lines = self.lines(&record, &mut state);
         let ledger = self.ledger(&record, &mut state);
         if let Some(output) = &mut state.output {
-            output.append(&lines).map_err(|e| Error::Storage(e.to_string()))?;
+            match output.append(&lines) {
+                // Findings of a finite run are told last: whoever stopped reading them (`head`)
+                // has what was wanted.
+                Err(e)
+                    if e.kind() == std::io::ErrorKind::BrokenPipe
+                        && self.telling == Telling::AtTheEnd => {}
+                other => other.map_err(|e| Error::Storage(e.to_string()))?,
+            }
         }
         let Some(store) = &self.store else { return Ok(()) };
         let mut checkpoints: Vec<(String, Vec<u8>)> = Vec::new();
