@@ -211,7 +211,8 @@ impl Input {
     }
 
     fn take(&mut self, flush: bool) -> bool {
-        let Some(batch) = self.decoder.next_batch(flush) else { return false };
+        let Some(mut batch) = self.decoder.next_batch(flush) else { return false };
+        batch.segment = self.segment.as_ref().map_or(0, |s| s.number());
         self.ready = Some(Ready {
             batch,
             at: self.decoder.checkpoint().clone(),
@@ -239,7 +240,10 @@ impl Input {
             Reader::Once(source) => self.consumed = source.consumed(),
             Reader::Follow(follower) => {
                 self.consumed += bytes.len() as u64;
-                self.segment = follower.segment();
+                // What is left of a segment that is over still belongs to it.
+                if !matches!(step, Ok(Step::NextSegment { .. })) {
+                    self.segment = follower.segment();
+                }
             }
         }
         self.reader = Some(reader);
