@@ -5,7 +5,6 @@ use anyhow::{Result, bail};
 use clap::Args;
 use detection::calibration::Budget;
 use indicatif::{ProgressBar, ProgressStyle};
-use node::host::clock::{Clock as _, SystemClock, year};
 use node::report::{RunReport, page};
 use node::run::{Progress, Request};
 use node::summary::{self, Style};
@@ -20,7 +19,21 @@ use tokio::sync::watch;
 /// How often the progress line is renewed.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
+/// What `detect --help` ends with.
+const AFTER: &str = "\
+Reads zeek (TSV and JSON), suricata EVE, syslog with sshd, sudo and su, windows events as JSON, OCSF,
+JSON lines and CSV, also mixed; malformed records are counted, set aside and told. The rules judge
+from the first event on; the models join in once they have seen 2,000 benign rows, or at once with
+--baseline or --model.
+
+Examples:
+  watchfire detect /var/log/zeek --report report.html    one page with every reason
+  watchfire detect --baseline last-month/ today.log.gz   learn what is usual first
+  zcat old/*.gz | watchfire detect --json -              a summary for scripts
+  watchfire detect --follow eve.json --output found.jsonl --fail-on high";
+
 #[derive(Args)]
+#[command(after_help = AFTER)]
 pub struct Arguments {
     /// Files or folders to read, plain or gzip; `-` is standard input. The format is found by
     /// content
@@ -29,14 +42,14 @@ pub struct Arguments {
     /// Keep reading as files grow and are rotated; goes on where it was after a stop or a kill
     #[arg(long)]
     follow: bool,
-    /// Learn from these known-good logs first
-    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    /// Learn from these known-good logs first: files or folders
+    #[arg(long, value_name = "PATH", conflicts_with = "model")]
     baseline: Vec<PathBuf>,
     /// Use this model bundle (see `watchfire train`) instead of learning
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Sigma rules, single and correlated: files or folders of .yml; the shipped ones stay on
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "PATH")]
     rules: Vec<PathBuf>,
     /// Leave the shipped rules out
     #[arg(long)]
@@ -54,16 +67,18 @@ pub struct Arguments {
     /// Print the summary as JSON
     #[arg(long)]
     json: bool,
-    /// Exit with code 3 when an incident is at least this severe
+    /// Exit with code 3 when an incident is at least this severe: low, medium, high or critical
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
-    /// Folder of state: positions, findings for `explain`, models
+    /// Folder of state: positions, findings for `explain`, models [default: $XDG_STATE_HOME/watchfire
+    /// or ~/.local/state/watchfire]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Keep no state: `explain` will not know these findings, --follow starts from the beginning
     #[arg(long, conflicts_with = "state")]
     no_state: bool,
-    /// Year of syslog dates that have none [default: this year]
+    /// Year of syslog dates that have none [default: this year, or last year
+    /// for dates that would lie ahead]
     #[arg(long)]
     year: Option<i16>,
     /// Slices of entities, each with threads of its own [default: one for each processor]
@@ -90,7 +105,12 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let followed =
         if arguments.follow { follow_places(&arguments.paths, &places)? } else { places };
     if followed.is_empty() {
-        bail!("nothing to read: name files or folders of logs, or - for standard input");
+        bail!("nothing to read: {}", paths::nothing(&arguments.paths));
+    }
+    if let Some(path) = &arguments.report {
+        // A page that cannot be written is told before the work, not after it.
+        let opened = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        opened.map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
     }
     let (baseline, bad) = paths::logs(&arguments.baseline);
     if let Some((name, why)) = bad.first() {
@@ -98,11 +118,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     }
     let rules = paths::rules(&arguments.rules, !arguments.no_shipped_rules)?;
     let total: Option<u64> = followed.iter().map(|(_, size)| *size).sum();
-    let wall = SystemClock::start().wall();
-    let options = intake::Options {
-        reference_year: arguments.year.unwrap_or_else(|| year(wall)),
-        ..intake::Options::default()
-    };
+    let options = paths::options(arguments.year);
     let state = (!arguments.no_state).then(|| paths::state(arguments.state.clone()));
     let request = Request {
         problems,
@@ -204,10 +220,14 @@ async fn show(progress: Progress, bar: ProgressBar) {
 }
 
 fn finish(arguments: &Arguments, mut report: RunReport, interrupted: bool) -> Result<ExitCode> {
+    let mut unwritten = Ok(());
     if let Some(path) = &arguments.report {
         report.outputs.report = Some(path.display().to_string());
-        std::fs::write(path, page(&report))
-            .map_err(|e| anyhow::anyhow!("{}: {e}", path.display()))?;
+        unwritten = std::fs::write(path, page(&report))
+            .map_err(|e| anyhow::anyhow!("the report was not written: {}: {e}", path.display()));
+        if unwritten.is_err() {
+            report.outputs.report = None;
+        }
     }
     let to_stdout = arguments.output.as_ref().is_some_and(|p| p.as_os_str() == "-");
     let text = if arguments.json {
@@ -223,12 +243,15 @@ fn finish(arguments: &Arguments, mut report: RunReport, interrupted: bool) -> Re
     } else {
         std::io::stdout().write_all(text.as_bytes())?;
     }
+    unwritten?;
     let worst = report.incidents.iter().map(|i| i.severity).max();
     if arguments.fail_on.is_some_and(|limit| worst.is_some_and(|w| w >= limit)) {
         return Ok(ExitCode::from(exit::FOUND));
     }
     if report.verdicts.total == 0 && report.sources.iter().all(|s| s.counts.read == 0) {
-        eprintln!("watchfire: nothing was read");
+        let told = report.sources.iter().any(|s| !s.problems.is_empty());
+        let why = if told { "see the sources above" } else { "the input is empty" };
+        eprintln!("watchfire: nothing was read: {why}");
         return Ok(ExitCode::from(exit::FAILED));
     }
     Ok(if interrupted && !arguments.follow {

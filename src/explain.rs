@@ -14,7 +14,14 @@ use std::process::ExitCode;
 use store::{Store, View};
 use threat::{Ballot, Example, Threat};
 
+/// What the help ends with.
+const AFTER: &str = "\
+Examples:
+  watchfire explain 3f2a9c            votes, rules, what set it apart, and what would change it
+  watchfire explain --verify 3f2a9c   the same models give the same bits";
+
 #[derive(Args)]
+#[command(after_help = AFTER)]
 pub struct Arguments {
     /// The finding: its id, at least six digits that it begins with, or its JSON line
     #[arg(value_name = "FINDING")]
@@ -25,7 +32,8 @@ pub struct Arguments {
     /// The budget that the counterfactual has to get under
     #[arg(long, default_value = "10/million", value_name = "RATE")]
     budget: Budget,
-    /// Folder of state
+    /// Folder of state that `detect` wrote [default: $XDG_STATE_HOME/watchfire
+    /// or ~/.local/state/watchfire]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 }
@@ -101,6 +109,7 @@ fn one(store: &Store, example: &Example, arguments: &Arguments) -> Result<bool> 
         println!("    rule       {} [{}]", hit.title, fields.join(", "));
     }
     for c in &example.contributions {
+        let seen = c.value.map_or_else(|| visible(&c.observed).to_string(), value);
         let usual = match (c.baseline, c.frequency) {
             (Some([low, middle, high]), _) => {
                 format!("usually {} to {}, mostly {}", value(low), value(high), value(middle))
@@ -108,7 +117,7 @@ fn one(store: &Store, example: &Example, arguments: &Arguments) -> Result<bool> 
             (_, Some(f)) => format!("in {:.3}% of benign events", f * 100.0),
             _ => String::new(),
         };
-        println!("    {:>4.0}% {} = {}: {usual}", c.share * 100.0, c.feature, visible(&c.observed));
+        println!("    {:>4.0}% {} = {}: {usual}", c.share * 100.0, c.feature, seen);
     }
     if verdict.bundle == 0 {
         println!("  no models voted: still learning");

@@ -13,7 +13,16 @@ use threat::Timestamp;
 /// Monday 5 January 2026, midnight UTC: a day with office hours in it.
 const START: i64 = 1_767_571_200;
 
+/// What the help ends with.
+const AFTER: &str = "\
+Examples:
+  watchfire generate --out sample --campaign scan --campaign beacon
+  watchfire generate --out night --hours 4 --labelled --format zeek-json \\
+      --campaign dns-tunnel --campaign 'beacon:period=30s,jitter=0.2,start=2h'
+  watchfire detect sample";
+
 #[derive(Args)]
+#[command(after_help = AFTER)]
 pub struct Arguments {
     /// Folder to write into; made if it is not there
     #[arg(long, value_name = "DIR")]

@@ -3,6 +3,7 @@
 //! One file per subcommand; nothing is decided here.
 
 use clap::{CommandFactory, Parser, Subcommand};
+use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 mod bench;
@@ -47,6 +48,13 @@ Examples:
 Exit codes: 0 completed, 1 failed, 2 wrong usage, 3 --fail-on met, 4 not verified,
   130 interrupted.";
 
+/// What `completions --help` ends with.
+const COMPLETIONS: &str = "\
+Examples:
+  watchfire completions bash > ~/.local/share/bash-completion/completions/watchfire
+  watchfire completions zsh > \"${fpath[1]}/_watchfire\"
+  watchfire completions fish > ~/.config/fish/completions/watchfire.fish";
+
 #[derive(Subcommand)]
 enum Command {
     /// Read logs and report what is wrong in them
@@ -62,11 +70,12 @@ enum Command {
     /// Measure throughput, latency and memory of the whole path and of each stage
     Bench(bench::Arguments),
     /// Print a shell completion script
+    #[command(after_help = COMPLETIONS)]
     Completions {
         /// For which shell.
         shell: clap_complete::Shell,
     },
-    /// Print the manual page (roff)
+    /// Print the manual page (roff): `watchfire man | man -l -` shows it
     Man,
 }
 
@@ -79,6 +88,7 @@ fn main() -> ExitCode {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let done = match cli.command {
         Command::Detect(arguments) => detect::run(*arguments),
@@ -104,9 +114,20 @@ fn main() -> ExitCode {
         if pipe.is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe) {
             return ExitCode::SUCCESS;
         }
-        eprintln!("watchfire: {error:#}");
+        eprintln!("watchfire: {}", told(&error));
         ExitCode::from(exit::FAILED)
     })
+}
+
+/// An error with its causes; one that already says its cause does not say it twice.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// One page: the command, then each subcommand.

@@ -13,7 +13,8 @@ pub struct Arguments {
     /// Bundle files to inspect; without any, the bundles of the state folder are listed
     #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Folder of state
+    /// Folder of state that `detect` wrote [default: $XDG_STATE_HOME/watchfire
+    /// or ~/.local/state/watchfire]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Print as JSON

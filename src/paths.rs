@@ -3,12 +3,16 @@
 use anyhow::{Context, Result, bail};
 use detection::bundle::Bundle;
 use detection::rules::RuleSet;
+use node::host::clock::{self, Clock as _, SystemClock};
 use node::host::{Place, walk};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Places to read with their sizes, and what cannot be read with its reason.
 pub type Found = (Vec<(Place, Option<u64>)>, Vec<(String, String)>);
+
+/// How far ahead a log's clock may be: a day covers every time zone and a clock set wrong.
+const AHEAD_SECONDS: f64 = 86_400.0;
 
 /// Name of the state file in its folder.
 const STATE_FILE: &str = "state.redb";
@@ -22,6 +26,40 @@ pub fn logs(paths: &[PathBuf]) -> Found {
         problems.push(("(others)".into(), format!("{} more problems", found.more_problems)));
     }
     (found.inputs.into_iter().map(|i| (i.place, i.size)).collect(), problems)
+}
+
+/// How to decode: a syslog date without a year is of `year`, or else of the last twelve months.
+pub fn options(year: Option<i16>) -> intake::Options {
+    let now = SystemClock::start().wall();
+    let usual = intake::Options::default();
+    match year {
+        Some(reference_year) => intake::Options { reference_year, ..usual },
+        None => intake::Options {
+            reference_year: clock::year(now),
+            not_after: Some(now.plus_secs(AHEAD_SECONDS)),
+            ..usual
+        },
+    }
+}
+
+/// Why nothing of what was named can be read.
+pub fn nothing(paths: &[PathBuf]) -> String {
+    let found = walk(paths);
+    let mut why = Vec::new();
+    if found.empty > 0 {
+        why.push(format!("empty files: {}", found.empty));
+    }
+    if found.hidden > 0 {
+        why.push(format!("hidden files, which are read only when named: {}", found.hidden));
+    }
+    if found.special > 0 {
+        why.push(format!("sockets, devices and pipes in folders: {}", found.special));
+    }
+    match (why.is_empty(), found.problems.is_empty()) {
+        (false, _) => why.join("; "),
+        (true, false) => "none of the files can be read as a log".to_owned(),
+        (true, true) => "there are no files here".to_owned(),
+    }
 }
 
 /// Loads Sigma rules from files and folders, with the shipped pack unless told otherwise. A rule

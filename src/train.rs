@@ -4,11 +4,19 @@ use crate::{paths, runtime};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use learning::Settings;
-use node::host::clock::{Clock as _, SystemClock, year};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+/// What the help ends with.
+const AFTER: &str = "\
+Takes at least 2,000 benign rows. The same logs and seed give the same file.
+
+Examples:
+  watchfire train --output office.model last-month/
+  watchfire detect --model office.model today/";
+
 #[derive(Args)]
+#[command(after_help = AFTER)]
 pub struct Arguments {
     /// Logs that are known to be good: files or folders, plain or gzip
     #[arg(required = true, value_name = "PATH")]
@@ -22,7 +30,8 @@ pub struct Arguments {
     /// The bundle's version
     #[arg(long, default_value_t = 1)]
     version: u32,
-    /// Year of syslog dates that have none [default: this year]
+    /// Year of syslog dates that have none [default: this year, or last year
+    /// for dates that would lie ahead]
     #[arg(long)]
     year: Option<i16>,
 }
@@ -33,8 +42,7 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         bail!("{name}: {why}");
     }
     let places: Vec<_> = places.into_iter().map(|(place, _)| place).collect();
-    let reference_year = arguments.year.unwrap_or_else(|| year(SystemClock::start().wall()));
-    let options = intake::Options { reference_year, ..intake::Options::default() };
+    let options = paths::options(arguments.year);
     let origin = arguments.paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
     let settings =
         Settings { seed: arguments.seed, version: arguments.version, origin: origin.join(", ") };

@@ -1,11 +1,10 @@
 //! Deals batches to shards: in order of event time over all inputs, numbered, with credits.
 //!
 //! When a shard has no credit the inputs are not read (back-pressure). Twice a second a barrier
-//! goes to the threats actor before the batch that completes it: "after this batch all inputs stand
-//! so", which makes positions, counts and threats move together.
+//! goes to the threats actor: "before the batch of this number all inputs stand so", which makes positions, counts and threats move together.
 
 use crate::host::follow::POLL_INTERVAL;
-use crate::inputs::{Error, Input, Next};
+use crate::inputs::{Error, Input, Next, reason};
 use actors::detection::Deal;
 use actors::detection::models::ModelHost;
 use actors::detection::threats::ThreatsMessage;
@@ -22,6 +21,10 @@ use tokio::sync::watch;
 
 /// Quarantined records of an input that a report shows.
 const QUARANTINE_SHOWN: usize = 20;
+
+/// Said of an input in which no record of any format was found.
+const NO_LOG: &str = "not a log in a known format (zeek, suricata eve, syslog, windows, ocsf, JSON \
+                      lines, csv); nothing in it was judged";
 
 /// Time between barriers: what a kill costs in work done again.
 pub const BARRIER_EVERY: Duration = Duration::from_millis(500);
@@ -150,7 +153,7 @@ impl Dealer {
                 Choice::Again => {}
                 Choice::Ended => break,
                 Choice::Idle => {
-                    self.barrier_if_due(self.sequence.saturating_sub(1))?;
+                    self.barrier_if_due(self.sequence)?;
                     tokio::select! {
                         () = tokio::time::sleep(POLL_INTERVAL) => {}
                         _changed = stop.changed() => {}
@@ -158,7 +161,7 @@ impl Dealer {
                 }
             }
         }
-        self.barrier(self.sequence.saturating_sub(1))?;
+        self.barrier(self.sequence)?;
         self.publish();
         Ok(self.sequence)
     }
@@ -208,7 +211,7 @@ impl Dealer {
             match open() {
                 Ok(input) => self.inputs.push(input),
                 Err((name, error)) => {
-                    let problems = vec![error.to_string()];
+                    let problems = vec![reason(&name, &error)];
                     self.done.push(Done { name, problems, ..Done::default() });
                 }
             }
@@ -234,7 +237,8 @@ impl Dealer {
             rows.entry(event.entity().id().shard(count)).or_default().push(row as u32);
         }
         let bundle = self.shards.models.bundle_for(self.sequence, self.patient).await;
-        self.barrier_if_due(self.sequence)?;
+        // The input's position is after this batch already.
+        self.barrier_if_due(self.sequence + 1)?;
         let (batch, around, parts) = (Arc::new(batch), Arc::new(around), rows.len());
         for (shard, rows) in rows {
             let deal = Deal {
@@ -256,14 +260,14 @@ impl Dealer {
         Ok(())
     }
 
-    fn barrier_if_due(&mut self, after: u64) -> Result<(), Error> {
+    fn barrier_if_due(&mut self, before: u64) -> Result<(), Error> {
         if self.clock.now().saturating_sub(self.last_barrier) < BARRIER_EVERY {
             return Ok(());
         }
-        self.barrier(after)
+        self.barrier(before)
     }
 
-    fn barrier(&mut self, after: u64) -> Result<(), Error> {
+    fn barrier(&mut self, before: u64) -> Result<(), Error> {
         let mut positions = BTreeMap::new();
         for input in &self.inputs {
             if let Some(position) = input.position()? {
@@ -273,7 +277,7 @@ impl Dealer {
         self.last_barrier = self.clock.now();
         // Without a threats actor the node is ending; its supervisor tells why.
         let _ending =
-            self.shards.threats.send(ThreatsMessage::Barrier(after, Arc::new(positions))).is_err();
+            self.shards.threats.send(ThreatsMessage::Barrier(before, Arc::new(positions))).is_err();
         Ok(())
     }
 
@@ -291,11 +295,16 @@ impl Dealer {
 
 fn summary(input: &Input) -> Done {
     let decoder = input.decoder();
+    let (counts, mut problems) = (input.counts(), input.problems.clone());
+    // A text that is no log (a licence, a note) is said once, not record by record.
+    if decoder.format().is_none() && counts.events == 0 && counts.quarantined > 0 {
+        problems.insert(0, NO_LOG.to_owned());
+    }
     Done {
         name: input.name.clone(),
         format: decoder.format().map_or_else(|| "unknown".into(), |f| f.name().to_owned()),
-        counts: input.counts(),
-        problems: input.problems.clone(),
+        counts,
+        problems,
         quarantined: decoder
             .quarantine()
             .kept

@@ -38,6 +38,13 @@ struct Stored {
     earlier: IntakeCounts,
 }
 
+/// An error without the input's name, for places where that stands already.
+pub fn reason(name: &str, error: &Error) -> String {
+    let text = error.to_string();
+    let bare = text.strip_prefix(name).and_then(|rest| rest.strip_prefix(": "));
+    bare.map_or(text.clone(), ToOwned::to_owned)
+}
+
 enum Reader {
     Once(ByteSource),
     Follow(Box<Follower>),
@@ -204,7 +211,8 @@ impl Input {
     }
 
     fn take(&mut self, flush: bool) -> bool {
-        let Some(batch) = self.decoder.next_batch(flush) else { return false };
+        let Some(mut batch) = self.decoder.next_batch(flush) else { return false };
+        batch.segment = self.segment.as_ref().map_or(0, |s| s.number());
         self.ready = Some(Ready {
             batch,
             at: self.decoder.checkpoint().clone(),
@@ -232,7 +240,10 @@ impl Input {
             Reader::Once(source) => self.consumed = source.consumed(),
             Reader::Follow(follower) => {
                 self.consumed += bytes.len() as u64;
-                self.segment = follower.segment();
+                // What is left of a segment that is over still belongs to it.
+                if !matches!(step, Ok(Step::NextSegment { .. })) {
+                    self.segment = follower.segment();
+                }
             }
         }
         self.reader = Some(reader);
@@ -246,7 +257,7 @@ impl Input {
             }
             Ok(step) => Ok(step),
             Err(error) => {
-                let why = error.to_string();
+                let why = reason(&self.name, &error);
                 self.decoder.abort(&why);
                 self.problem(why);
                 self.ended = true;

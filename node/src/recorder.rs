@@ -9,6 +9,7 @@ use actors::detection::recorder::{Record, Recorder};
 use actors::ports::{BoxFuture, Error};
 use detection::bundle::Bundle;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Commit, LedgerEntry, Store};
 use threat::{Example, Severity, Threat, ThreatId, Timestamp};
@@ -18,6 +19,9 @@ pub const OUTPUT_CHECKPOINT: &str = "output/";
 
 /// Prefix of the checkpoints of sources.
 pub const SOURCE_CHECKPOINT: &str = "source/";
+
+/// Name of the checkpoint that holds the greatest event time: what ended long before it is closed.
+pub const NEWEST_CHECKPOINT: &str = "newest";
 
 /// Bundles kept in a state folder; older ones make room. A finding is explained by the bundle that
 /// judged it, so this is how many trainings back `explain` reaches.
@@ -45,7 +49,8 @@ pub struct StoreRecorder {
 #[derive(Default)]
 struct State {
     output: Option<Output>,
-    ends: BTreeMap<usize, u64>,
+    /// Where the ledger of each segment of a source ends.
+    ends: BTreeMap<(usize, u64), u64>,
     told: BTreeMap<ThreatId, Severity>,
     examples: BTreeMap<ThreatId, Vec<Example>>,
     threats: BTreeMap<ThreatId, Threat>,
@@ -73,6 +78,12 @@ impl StoreRecorder {
         Self { store, run, sources, telling, state: Arc::new(Mutex::new(state)) }
     }
 
+    /// Goes on with threats that an earlier process told of.
+    pub fn resume(&self, known: &[Threat]) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.told.extend(known.iter().map(|t| (t.id, t.severity)));
+    }
+
     /// What was kept for a report, taken out.
     pub fn take_kept(&self) -> Kept {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,46 +93,80 @@ impl StoreRecorder {
         }
     }
 
-    fn ledger(&self, record: &Record, state: &mut State) -> Vec<LedgerEntry> {
-        let mut by_source: BTreeMap<usize, (u64, u64, u64, blake3::Hasher)> = BTreeMap::new();
+    fn ledger(&self, record: &Record, state: &mut State) -> Result<Vec<LedgerEntry>, Error> {
+        let mut sums: BTreeMap<(usize, u64), (LedgerEntry, blake3::Hasher)> = BTreeMap::new();
         for batch in &record.accounted {
-            let entry = by_source
-                .entry(batch.source.0 as usize)
-                .or_insert_with(|| (0, 0, 0, blake3::Hasher::new()));
-            entry.0 = batch.end_offset;
-            entry.1 += batch.events;
-            entry.2 += batch.threats;
-            entry.3.update(&batch.verdicts.to_le_bytes());
-        }
-        by_source
-            .into_iter()
-            .map(|(source, (end, events, threats, hash))| {
-                let start = state.ends.insert(source, end).filter(|s| *s <= end).unwrap_or(0);
-                let name = self.sources.get(source).map_or("?", String::as_str);
-                LedgerEntry {
-                    source: format!("{}{name}", self.run),
-                    start,
-                    end,
-                    events,
-                    threats,
-                    verdicts: *hash.finalize().as_bytes(),
+            let key = (batch.source.0 as usize, batch.segment);
+            let (sum, hash) = match sums.entry(key) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
+                    let source = self.ledger_name(key);
+                    let start = match state.ends.get(&key) {
+                        Some(end) => *end,
+                        None => self.stored_end(&source)?,
+                    };
+                    let sum = LedgerEntry {
+                        source,
+                        start,
+                        end: start,
+                        events: 0,
+                        threats: 0,
+                        verdicts: [0; 32],
+                    };
+                    entry.insert((sum, blake3::Hasher::new()))
                 }
-            })
-            .collect()
+            };
+            sum.end = batch.end_offset;
+            sum.events += batch.events;
+            sum.threats += batch.threats;
+            hash.update(&batch.verdicts.to_le_bytes());
+        }
+        let mut entries = Vec::with_capacity(sums.len());
+        for (key, (mut sum, hash)) in sums {
+            state.ends.insert(key, sum.end);
+            sum.verdicts = *hash.finalize().as_bytes();
+            entries.push(sum);
+        }
+        Ok(entries)
+    }
+
+    /// What a segment's ledger is kept under: a followed log has one for each of its files.
+    fn ledger_name(&self, (source, segment): (usize, u64)) -> String {
+        let name = self.sources.get(source).map_or("?", String::as_str);
+        match self.telling {
+            Telling::AtTheEnd => format!("{}{name}", self.run),
+            Telling::AsTheyCome => format!("{name}@{segment}"),
+        }
+    }
+
+    /// Where an earlier process got to in a segment.
+    fn stored_end(&self, ledger: &str) -> Result<u64, Error> {
+        let failed = |e: store::Error| Error::Storage(e.to_string());
+        let Some(store) = &self.store else { return Ok(0) };
+        Ok(store.view().map_err(failed)?.ledger(ledger).map_err(failed)?.end())
     }
 
     fn write(&self, record: Record) -> Result<(), Error> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = self.lines(&record, &mut state);
-        let ledger = self.ledger(&record, &mut state);
+        let ledger = self.ledger(&record, &mut state)?;
         if let Some(output) = &mut state.output {
-            output.append(&lines).map_err(|e| Error::Storage(e.to_string()))?;
+            match output.append(&lines) {
+                // Findings of a finite run are told last: whoever stopped reading them (`head`)
+                // has what was wanted.
+                Err(e)
+                    if e.kind() == std::io::ErrorKind::BrokenPipe
+                        && self.telling == Telling::AtTheEnd => {}
+                other => other.map_err(|e| Error::Storage(e.to_string()))?,
+            }
         }
         let Some(store) = &self.store else { return Ok(()) };
         let mut checkpoints: Vec<(String, Vec<u8>)> = Vec::new();
         if self.telling == Telling::AsTheyCome {
             let name = |n: String| format!("{SOURCE_CHECKPOINT}{n}");
             checkpoints.extend(record.checkpoints.into_iter().map(|(n, b)| (name(n), b)));
+            let newest = record.newest.map(|t| t.micros().to_le_bytes().to_vec());
+            checkpoints.extend(newest.map(|b| (NEWEST_CHECKPOINT.to_owned(), b)));
             if let Some(output) = &state.output {
                 let name = format!("{OUTPUT_CHECKPOINT}{}", output.name());
                 checkpoints.push((name, output.length().to_le_bytes().to_vec()));

@@ -6,7 +6,9 @@ use crate::host::output::Output;
 use crate::host::{Place, SystemClock};
 use crate::inputs::Input;
 use crate::learn;
-use crate::recorder::{self, OUTPUT_CHECKPOINT, SOURCE_CHECKPOINT, Shared, StoreRecorder, Telling};
+use crate::recorder::{
+    self, NEWEST_CHECKPOINT, OUTPUT_CHECKPOINT, SOURCE_CHECKPOINT, Shared, StoreRecorder, Telling,
+};
 use crate::report::model::RunReport;
 use crate::reporting::{self, Story};
 use actors::detection::models::ModelHost;
@@ -15,6 +17,7 @@ use actors::observe::Observed;
 use actors::ports::{Buggify, Clock, Off};
 use detection::bundle::Bundle;
 use detection::calibration::Budget;
+use detection::folding::over;
 use detection::rules::RuleSet;
 use learning::Settings;
 use std::io::Read;
@@ -22,7 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
-use threat::{SourceId, Text, Threat};
+use threat::{SourceId, Text, Threat, Timestamp};
 use tokio::sync::{oneshot, watch};
 
 /// How long a detector may make no progress when events come live: rules take over within 100 ms.
@@ -179,6 +182,7 @@ pub async fn run(
     }
     let models = ModelHost::new(request.bundle.clone());
     let known = known_threats(&request, store.as_deref())?;
+    recorder.0.resume(&known);
     let node = assembly::start(parts(&request, &recorder, &models, known, &clock))
         .await
         .map_err(|e| Error::Start(e.to_string()))?;
@@ -284,8 +288,18 @@ fn recorder_of(
 fn known_threats(request: &Request, store: Option<&Store>) -> Result<Vec<Threat>, Error> {
     match store {
         Some(store) if request.follow => {
-            let query = store::Query { limit: RESUMED_THREATS, ..store::Query::default() };
-            Ok(store.view()?.threats(&query)?)
+            let view = store.view()?;
+            let newest = view.checkpoint(NEWEST_CHECKPOINT)?.and_then(|b| b.try_into().ok());
+            let newest = newest.map(|b| Timestamp::from_micros(i64::from_le_bytes(b)));
+            let query = store::Query {
+                order: store::Order::Latest,
+                limit: RESUMED_THREATS,
+                ..store::Query::default()
+            };
+            let mut known = view.threats(&query)?;
+            // Those that are over were closed, and told of, when the newest event was recorded.
+            known.retain(|t| newest.is_none_or(|n| !over(t, n)));
+            Ok(known)
         }
         _ => Ok(Vec::new()),
     }

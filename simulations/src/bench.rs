@@ -283,7 +283,8 @@ fn judge(engine: &mut Engine, bundle: &Arc<Bundle>, judgement: &Mutex<Judgement>
     });
     let judged = judged.collect();
     let mut judgement = judgement.lock().unwrap_or_else(PoisonError::into_inner);
-    judgement.push(&batch, parts, judged, &mut Vec::new());
+    judgement.push(&batch, parts, judged);
+    while judgement.settle_next().is_some() {}
 }
 
 /// A whole run over the log in memory: events a second of wall and of processor time, latencies.

@@ -2,14 +2,16 @@
 
 use crate::ports::{BoxFuture, Error};
 use std::collections::BTreeMap;
-use threat::{Example, SourceId, Threat, ThreatId};
+use threat::{Example, SourceId, Threat, ThreatId, Timestamp};
 
 /// One judged batch: the proof that each of its events has a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Accounted {
     /// Its source.
     pub source: SourceId,
-    /// The source's offset after it.
+    /// The segment of the source: a followed log is a chain of files.
+    pub segment: u64,
+    /// The segment's offset after it.
     pub end_offset: u64,
     /// Events judged.
     pub events: u64,
@@ -34,6 +36,8 @@ pub struct Record {
     pub closed: Vec<Threat>,
     /// Examples of threats, with their number.
     pub examples: Vec<(ThreatId, u32, Example)>,
+    /// The greatest event time so far: what was closed, was closed by it.
+    pub newest: Option<Timestamp>,
     /// The last record of a run.
     pub last: bool,
 }

@@ -28,7 +28,7 @@ pub type Barrier = Arc<BTreeMap<String, Vec<u8>>>;
 pub enum ThreatsMessage {
     /// A decided part of a batch.
     Decided(Box<Decided>),
-    /// After the batch of this number all sources stand so: record it.
+    /// Before the batch of this number all sources stand so: record it.
     Barrier(u64, Barrier),
     /// No batch from this number on will come: record, and tell all.
     Finish(u64, oneshot::Sender<Final>),
@@ -125,9 +125,9 @@ impl Threats {
         // stay bounded too.
         state.slips.push_back((batch.sequence, slip));
         state.read_at.insert(batch.sequence, read_at);
-        let mut settled = Vec::new();
-        state.judgement.push(&batch, parts, judged, &mut settled);
-        for batch in settled {
+        state.judgement.push(&batch, parts, judged);
+        // One by one: a record between two batches must not hold threats of the later one.
+        while let Some(batch) = state.judgement.settle_next() {
             self.settled(state, batch).await?;
         }
         let next = state.next;
@@ -152,6 +152,7 @@ impl Threats {
         state.newest = state.newest.max(settled.batch.latest());
         state.record.accounted.push(Accounted {
             source: settled.batch.source,
+            segment: settled.batch.segment,
             end_offset: settled.batch.end_offset,
             events,
             threats: u64::from(settled.threats),
@@ -164,7 +165,7 @@ impl Threats {
             *number += 1;
         }
         self.learn(state, sequence, settled.lessons);
-        if let Some(barrier) = state.barriers.remove(&sequence) {
+        if let Some(barrier) = state.barriers.remove(&state.next) {
             self.record(state, &barrier, false).await?;
         }
         state.view.open = state.judgement.folder.open_count();
@@ -201,6 +202,7 @@ impl Threats {
         record.checkpoints.clone_from(barrier);
         record.threats = state.judgement.folder.take_changed();
         record.last = last;
+        record.newest = state.newest;
         if self.closes
             && let Some(newest) = state.newest
         {
@@ -276,7 +278,7 @@ impl Actor for Threats {
         let (message, _slip) = envelope.open();
         match message {
             ThreatsMessage::Decided(decided) => self.decided(state, *decided).await?,
-            ThreatsMessage::Barrier(sequence, barrier) if sequence < state.next => {
+            ThreatsMessage::Barrier(sequence, barrier) if sequence <= state.next => {
                 self.record(state, &barrier, false).await?;
             }
             ThreatsMessage::Barrier(sequence, barrier) => {

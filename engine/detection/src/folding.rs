@@ -67,11 +67,10 @@ impl Folder {
 
     /// Gives up the threats whose hour is over at `now` in event time.
     pub fn close(&mut self, now: Timestamp) -> Vec<Threat> {
-        let last = now.hour() - CLOSE_AFTER_HOURS;
         let over: Vec<ThreatId> = self
             .open
             .iter()
-            .filter(|(id, t)| t.last_seen.hour() < last && !self.changed.contains(id))
+            .filter(|(id, t)| over(t, now) && !self.changed.contains(id))
             .map(|(id, _)| *id)
             .collect();
         over.into_iter().filter_map(|id| self.open.remove(&id)).collect()
@@ -96,6 +95,11 @@ impl Folder {
     pub const fn turned_away(&self) -> u64 {
         self.turned_away
     }
+}
+
+/// Whether a threat's hour is over at `now` in event time.
+pub fn over(threat: &Threat, now: Timestamp) -> bool {
+    threat.last_seen.hour() < now.hour() - CLOSE_AFTER_HOURS
 }
 
 /// What a verdict says is going on: by its gravest rule that names a technique, else by its gravest

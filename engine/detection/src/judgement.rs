@@ -6,9 +6,9 @@ use crate::ensemble::{settle, thresholds};
 use crate::explain::example;
 use crate::features::FeatureBatch;
 use crate::folding::{Folded, Folder};
-use crate::rules::{CorrelationInput, Correlator, Resequencer, RuleSet};
+use crate::rules::{CorrelationInput, Correlator, Released, Resequencer, RuleSet};
 use crate::tally::Tally;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use threat::entropy::mix64;
 use threat::limits::THREAT_EXAMPLES;
@@ -61,6 +61,8 @@ pub struct Judgement {
     suspects: BTreeSet<EntityId>,
     sources: Vec<Text>,
     batches: BTreeMap<u64, Arc<EventBatch>>,
+    /// Complete and in order, to be settled one by one.
+    released: VecDeque<Released<Judged>>,
 }
 
 impl Judgement {
@@ -77,6 +79,7 @@ impl Judgement {
             suspects: BTreeSet::new(),
             sources,
             batches: BTreeMap::new(),
+            released: VecDeque::new(),
         }
     }
 
@@ -86,15 +89,8 @@ impl Judgement {
         self.folder.restore(threats);
     }
 
-    /// Takes one of the `parts` parts of a batch; appends the batches that are settled by it, in
-    /// order.
-    pub fn push(
-        &mut self,
-        batch: &Arc<EventBatch>,
-        parts: usize,
-        judged: Vec<Judged>,
-        out: &mut Vec<Settled>,
-    ) {
+    /// Takes one of the `parts` parts of a batch. Call [`Self::settle_next`] until it has no more.
+    pub fn push(&mut self, batch: &Arc<EventBatch>, parts: usize, judged: Vec<Judged>) {
         self.batches.insert(batch.sequence, Arc::clone(batch));
         let items = judged.into_iter().map(|j| (j.features.rows[j.place as usize], j));
         let mut released = Vec::new();
@@ -102,10 +98,16 @@ impl Judgement {
         if self.resequencer.push(batch.sequence, parts, items, &mut released).is_err() {
             return;
         }
-        for batch in released {
+        self.released.extend(released);
+    }
+
+    /// Settles the next batch whose parts are all there, and no later one: what is recorded between
+    /// two calls holds no trace of the second.
+    pub fn settle_next(&mut self) -> Option<Settled> {
+        loop {
+            let batch = self.released.pop_front()?;
             let Some(events) = self.batches.remove(&batch.sequence) else { continue };
-            let settled = self.settle(events, batch.items.into_iter().map(|(_, j)| j));
-            out.push(settled);
+            return Some(self.settle(events, batch.items.into_iter().map(|(_, j)| j)));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::record::Parsed;
 use serde::{Deserialize, Serialize};
 use threat::event::{Position, RawRef};
 use threat::limits::{BATCH_EVENTS, RECORD_BYTES};
-use threat::{EventBatch, IntakeCounts, SourceId};
+use threat::{EventBatch, IntakeCounts, SourceId, Timestamp};
 
 /// Raw bytes that a batch may hold: it is closed early when long records fill it, so that a batch
 /// of records at the length limit does not grow to 256 of them.
@@ -25,6 +25,10 @@ const SNIFFED_RECORDS: usize = 32;
 pub struct Options {
     /// The year of syslog dates that have none.
     pub reference_year: i16,
+    /// A syslog date without a year that would be later than this is of the year before: in
+    /// January a log still holds December. `None` takes the reference year as it is.
+    #[serde(default)]
+    pub not_after: Option<Timestamp>,
     /// Seconds east of UTC of local times that name no offset.
     pub utc_offset_seconds: i32,
     /// The one format to read; `None` finds it by content, record by record where formats are
@@ -40,6 +44,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             reference_year: 1970,
+            not_after: None,
             utc_offset_seconds: 0,
             format: None,
             max_record_bytes: RECORD_BYTES,

@@ -45,6 +45,8 @@ impl IntakeCounts {
 pub struct EventBatch {
     /// Where they came from.
     pub source: SourceId,
+    /// Which of the files that a followed log is made of: `end_offset` counts within it.
+    pub segment: u64,
     /// Grows by one with every batch of the node; verdicts are folded in this order.
     pub sequence: u64,
     /// The events. An event's `raw` range points into `bytes`.

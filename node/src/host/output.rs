@@ -59,21 +59,43 @@ impl Output {
         if lines.is_empty() {
             return Ok(());
         }
-        match &mut self.file {
-            Some(file) => {
-                file.write_all(lines.as_bytes())?;
-                file.sync_data()?;
+        let written = match &mut self.file {
+            Some(file) => file.write_all(lines.as_bytes()).and_then(|()| synced(file)),
+            None => {
+                let mut out = io::stdout().lock();
+                out.write_all(lines.as_bytes()).and_then(|()| out.flush())
             }
-            None => io::stdout().lock().write_all(lines.as_bytes())?,
-        }
+        };
+        let name = if self.file.is_some() { &self.name } else { "standard output" };
+        written.map_err(|e| io::Error::new(e.kind(), format!("{name}: {e}")))?;
         self.length += lines.len() as u64;
         Ok(())
+    }
+}
+
+/// Syncs a file; a pipe or a terminal that was named has nothing to sync.
+fn synced(file: &File) -> io::Result<()> {
+    match file.sync_data() {
+        Err(e) if e.kind() == io::ErrorKind::InvalidInput => Ok(()),
+        other => other,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_with_the_name_and_a_pipe_needs_no_sync() {
+        let full = Path::new("/dev/full");
+        if !full.exists() {
+            println!("skipped: no /dev/full here");
+            return;
+        }
+        let error = Output::create(full).unwrap().append("one\n").unwrap_err();
+        assert!(error.to_string().starts_with("/dev/full: No space"), "{error}");
+        Output::create(Path::new("/dev/null")).unwrap().append("one\n").unwrap();
+    }
 
     #[test]
     fn lines_that_were_not_acknowledged_are_cut_off() {

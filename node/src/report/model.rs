@@ -23,6 +23,13 @@ pub struct SourceReport {
     pub quarantined: Vec<QuarantineExample>,
 }
 
+impl SourceReport {
+    /// No record of any known format was found in it: a text, but no log.
+    pub fn is_no_log(&self) -> bool {
+        self.counts.events == 0 && self.counts.quarantined > 0 && self.format == "unknown"
+    }
+}
+
 /// A record that was set aside as malformed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct QuarantineExample {

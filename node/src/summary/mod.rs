@@ -12,6 +12,7 @@ use crate::report::words::{self, absence, number, percent, plural, span, time, v
 use lines::Page;
 use serde_json::{Value, json};
 use threat::Incident;
+use threat::verdict::Absence;
 
 /// Incidents told in full; the others are counted. A run yields at most so many, a merged one more.
 pub const INCIDENTS_SHOWN: usize = 20;
@@ -125,7 +126,8 @@ fn state(page: &mut Page, r: &RunReport) {
 fn sources(page: &mut Page, r: &RunReport) {
     for s in &r.sources {
         let (c, name) = (&s.counts, visible(&s.name));
-        if c.quarantined > 0 {
+        // A source without a format has one problem, which is told below.
+        if c.quarantined > 0 && !s.is_no_log() {
             let first = s.quarantined.first().map_or(String::new(), |q| {
                 format!("; first on line {}: {}", number(q.line), visible(&q.reason))
             });
@@ -144,17 +146,24 @@ fn sources(page: &mut Page, r: &RunReport) {
     }
 }
 
+/// Voters that did not answer; those with the same reason and count share a line. That they learn is
+/// not told when the state says it already.
 fn voters(page: &mut Page, r: &RunReport) {
+    let learning = matches!(r.state, RunState::Learning { .. });
+    let mut told: Vec<(Absence, u64, Vec<String>)> = Vec::new();
     for m in &r.verdicts.missing {
-        page.note(
-            "Voters",
-            &format!(
-                "{} missing in {} ({})",
-                m.detector.name(),
-                plural(m.verdicts, "verdict", "verdicts"),
-                absence(m.reason)
-            ),
-        );
+        if learning && m.reason == Absence::Learning {
+            continue;
+        }
+        let name = m.detector.name().to_owned();
+        match told.iter_mut().find(|(why, n, _)| (*why, *n) == (m.reason, m.verdicts)) {
+            Some((_, _, names)) => names.push(name),
+            None => told.push((m.reason, m.verdicts, vec![name])),
+        }
+    }
+    for (why, n, names) in told {
+        let (names, n) = (words::list(&names), plural(n, "verdict", "verdicts"));
+        page.note("Voters", &format!("{names} missing in {n} ({})", absence(why)));
     }
 }
 

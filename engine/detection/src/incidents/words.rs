@@ -114,10 +114,12 @@ fn subject(e: &Entity) -> String {
     }
 }
 
-/// The rule that matched most often.
+/// The rule that matched most often in the gravest threats, so that it fits the severity beside it.
 fn rule(threats: &[&Threat]) -> Option<Text> {
     let mut seen: BTreeMap<&Text, u64> = BTreeMap::new();
-    for (rule, &n) in threats.iter().flat_map(|t| &t.rules.kept) {
+    let worst = threats.iter().map(|t| t.severity).max();
+    let gravest = threats.iter().filter(|t| Some(t.severity) == worst);
+    for (rule, &n) in gravest.flat_map(|t| &t.rules.kept) {
         *seen.entry(rule).or_default() += n;
     }
     seen.into_iter().max_by_key(|&(r, n)| (n, Reverse(r))).map(|(r, _)| r.clone())
@@ -130,10 +132,13 @@ fn own_title(entity: &Entity, threats: &[&Threat]) -> String {
     let list = classes.iter().map(|&c| class_words(c)).collect::<Vec<_>>().join(", ");
     let reached = super::hosts(threats.iter().copied());
     // A threat keeps only so many targets: then their number is a lower bound.
-    let more = if threats.iter().any(|t| t.targets.turned_away > 0) { "more than " } else { "" };
-    let place = match reached.len() {
-        1 if more.is_empty() => reached.keys().next().map_or(String::new(), |h| format!(" on {h}")),
-        n => format!(" on {more}{}", plural(n as u64, "host")),
+    let more = threats.iter().any(|t| t.targets.turned_away > 0);
+    let place = match (reached.len(), more) {
+        (1, false) => reached.keys().next().map_or(String::new(), |h| format!(" on {h}")),
+        // What was kept is one host with many ports; the others may be more of its ports.
+        (1, true) => reached.keys().next().map_or(String::new(), |h| format!(" on ports of {h}")),
+        (n, false) => format!(" on {}", plural(n as u64, "host")),
+        (n, true) => format!(" on at least {}", plural(n as u64, "host")),
     };
     if classes.iter().any(|&c| Family::of(c) == Family::Compromise) {
         let looks = if matches!(entity, Entity::Host(_)) { "looks infected" } else { "is abused" };
@@ -175,8 +180,8 @@ fn deed(family: Family, many: bool, threats: &[&Threat]) -> (String, &'static st
             (format!("act{s} unlike {}", if many { "themselves" } else { "itself" }), " on ")
         }
         Family::Signature => {
-            let name = rule(threats).unwrap_or_else(|| "a signature".into());
-            (format!("match{} {name}", if many { "" } else { "es" }), " against ")
+            let name = rule(threats).map_or("a signature".into(), |r| format!("\"{r}\""));
+            (format!("trigger{s} {name}"), " against ")
         }
         Family::Unusual => (format!("behave{s} unusually"), " towards "),
     }

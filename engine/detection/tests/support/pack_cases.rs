@@ -32,6 +32,14 @@ fn flow_case(dst: &str, port: u16, state: ConnState, values: &[(W, f32)]) -> Cas
     (flow(0, "192.168.1.9", dst, port, tcp(state)), window(values))
 }
 
+/// An answer to SSDP discovery: from the service's port to a port of the client, one way.
+fn discovery_answer(values: &[(W, f32)]) -> Case {
+    let one_way = Flow { protocol: Protocol::Udp, state: ConnState::S0, ..Flow::default() };
+    let mut e = flow(0, "192.168.1.9", "192.168.1.20", 44_232, one_way);
+    e.src = side("192.168.1.9", 1900);
+    (e, window(values))
+}
+
 fn upload(bytes: u64, values: &[(W, f32)]) -> Case {
     let big = Flow { orig_bytes: Some(bytes), ..tcp(ConnState::SF) };
     (flow(0, "192.168.1.9", "198.51.100.7", 443, big), window(values))
@@ -168,6 +176,13 @@ fn control_and_movement() -> BTreeMap<&'static str, Case> {
             ),
         ),
         (
+            "Connection held open for hours",
+            (
+                flow(0, "192.168.1.9", outside, 443, Flow { duration: Some(40_000.0), ..tcp(SF) }),
+                window(&[]),
+            ),
+        ),
+        (
             "Stubborn attempts at one outside service",
             flow_case(
                 outside,
@@ -192,7 +207,7 @@ fn control_and_movement() -> BTreeMap<&'static str, Case> {
         ),
         (
             "Administration of unusually many hosts",
-            flow_case(inside, 445, SF, &[(W::AdminHosts1h, 12.0), (W::AdminBaseline, 1.0)]),
+            flow_case(inside, 445, SF, &[(W::AdminHosts1h, 16.0), (W::AdminBaseline, 1.0)]),
         ),
         (
             "Administration of a large part of the network",
@@ -259,7 +274,7 @@ fn accounts() -> BTreeMap<&'static str, Case> {
         ),
         (
             "Logon succeeded after many failures",
-            auth_case(Success, &[(W::AuthSuccessesAfterFailures, 7.0)]),
+            auth_case(Success, &[(W::AuthSuccessesAfterFailures, 14.0)]),
         ),
         (
             "Rapid ssh sessions between two hosts",
@@ -350,6 +365,15 @@ pub fn ordinary() -> Vec<Case> {
     let names =
         [(W::DnsSubdomains10m, 51.0), (W::DnsQueryLength, 34.0), (W::DnsQueryEntropy, 3.35)];
     let missing = [(W::DnsDomainsNx10m, 6.0), (W::DnsNxdomainRatio10m, 0.1)];
+    let probing = [
+        (W::SrcPortsOnHost10m, 400.0),
+        (W::SrcPorts1m, 400.0),
+        (W::SrcHosts1m, 90.0),
+        (W::SrcHosts10m, 90.0),
+        (W::SrcFailed1m, 400.0),
+        (W::SrcFailed10m, 400.0),
+        (W::SrcFailedRatio1m, 1.0),
+    ];
     let reverse = "4.3.2.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa";
     let reversed =
         [(W::DnsSubdomains10m, 91.0), (W::DnsQueryLength, 72.0), (W::DnsQueryEntropy, 3.6)];
@@ -359,7 +383,9 @@ pub fn ordinary() -> Vec<Case> {
         flow_case("198.51.100.9", 80, SF, &hourly),
         flow_case("198.51.100.9", 8883, ConnState::OTH, &push),
         flow_case("224.0.0.251", 5353, S0, &[(W::DstFailedSources10m, 40.0)]),
-        flow_case("192.168.1.20", 22, SF, &[(W::AdminHosts1h, 12.0), (W::AdminBaseline, 11.0)]),
+        flow_case("255.255.255.255", 2284, S0, &probing),
+        discovery_answer(&probing),
+        flow_case("192.168.1.20", 22, SF, &[(W::AdminHosts1h, 16.0), (W::AdminBaseline, 11.0)]),
         upload(4_000_000, &[(W::SrcBytesOut1h, 91e6), (W::UploadRatio, 10.0)]),
         auth_case(Outcome::Failure, &[(W::AuthFailuresSrc10m, 3.0), (W::AuthUsersSrc10m, 1.0)]),
         auth_case(Outcome::Success, &[(W::AuthSuccessesAfterFailures, 2.0)]),

@@ -1,5 +1,9 @@
 //! Suricata's EVE: one JSON object a line, common members and one object named as `event_type`.
 //!
+//! A flow's time is when it was logged, after its end, as for the other types: so the records of a
+//! source stay nearly in order. Where that says nothing (all flows are flushed at the exit, and
+//! when a capture is replayed they carry its start) it is the flow's end.
+//!
 //! flow, alert, dns, http, tls, ssh and anomaly are typed; other types are generic. What has no
 //! typed place stays under its dotted name (`flow.reason`). `flow_id` becomes the uid; the sides
 //! are as given. Flow byte counts of Suricata include headers: they fill the wire bytes, payload
@@ -41,7 +45,16 @@ pub(crate) fn read(fields: Fields<'_>) -> Result<Parsed, Error> {
     draft.dst_host = t.take("dest_ip").and_then(|v| v.host());
     draft.dst_port = t.port("dest_port")?;
     draft.body = match event_type.as_str() {
-        "flow" => Body::Flow(flow(&mut t)?),
+        "flow" => {
+            let ended = t.peek("flow.end").map(|v| v.time(0)).transpose()?;
+            let flushed = t.peek_str("flow.reason") == "shutdown";
+            if let (Some(end), Some(logged)) = (ended, draft.time)
+                && (flushed || logged < end)
+            {
+                draft.time = Some(end);
+            }
+            Body::Flow(flow(&mut t)?)
+        }
         "alert" => Body::Finding(Box::new(alert(&mut t)?)),
         "dns" => Body::Dns(Box::new(dns(&mut t))),
         "http" => Body::Http(Box::new(http(&mut t)?)),

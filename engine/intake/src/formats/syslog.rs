@@ -106,6 +106,10 @@ fn split<'a>(text: &'a str, options: &Options) -> Result<Line<'a>, Error> {
     }
     let (year, offset) = (options.reference_year, options.utc_offset_seconds);
     let (time, rest) = match time::yearless(rest, year, offset) {
+        Some((Some(time), _)) if options.not_after.is_some_and(|limit| time > limit) => {
+            // A year written in the text stands: then both readings are the same.
+            time::yearless(rest, year - 1, offset).unwrap_or((Some(time), rest))
+        }
         Some(found) => found,
         None => {
             let (word, after) = rest.split_once(' ').ok_or(Error::Syslog("no time"))?;

@@ -152,6 +152,9 @@ pub(super) fn scores(r: &RunReport) -> Markup {
     }
 }
 
+/// Room that the labels of the threshold and of the axis' end need beside each other.
+const LABEL: f64 = 64.0;
+
 fn histogram(h: &Histogram) -> Markup {
     let who = match h.scorer {
         Scorer::Detector(d) => d.name(),
@@ -194,9 +197,16 @@ fn histogram(h: &Histogram) -> Markup {
                 line.threshold x1=(format!("{threshold:.1}")) x2=(format!("{threshold:.1}")) y1="2"
                     y2=(base) {}
                 text.tick x="0" y=(HH - 4.0) { "0" }
-                text.tick.end x=(HW) y=(HH - 4.0) { (format!("{ends:.1}+")) }
-                text.tick.mid x=(format!("{:.1}", threshold.clamp(30.0, HW - 40.0))) y=(HH - 4.0) {
-                    (format!("{:.2}", h.threshold))
+                @if threshold < HW - LABEL {
+                    text.tick.end x=(HW) y=(HH - 4.0) { (format!("{ends:.1}+")) }
+                    text.tick.mid x=(format!("{:.1}", threshold.max(30.0))) y=(HH - 4.0) {
+                        (format!("{:.2}", h.threshold))
+                    }
+                } @else {
+                    // At or over the end of the axis: one label there, or they would overlap.
+                    text.tick.end x=(HW) y=(HH - 4.0) {
+                        (format!("threshold {:.2}", h.threshold))
+                    }
                 }
             }
         }

@@ -4,12 +4,15 @@ use super::incidents::{anchor, badge, technique};
 use super::{COMPACT_FINDINGS, FULL_FINDINGS, plots, t};
 use crate::report::model::RunReport;
 use crate::report::words::{
-    absence, abstention, cut, number, percent, plural, severity_key, span, time, visible_record,
+    absence, abstention, cut, number, percent, plural, severity_key, span, time, value,
+    visible_record,
 };
 use maud::{Markup, html};
 use std::collections::BTreeSet;
 use threat::threats::Indicators;
-use threat::{Ballot, Contribution, Example, RuleHit, Severity, Threat, ThreatId, VerdictSource};
+use threat::{
+    Ballot, Contribution, Example, RuleHit, Severity, Threat, ThreatId, Verdict, VerdictSource,
+};
 
 /// Characters of a raw record that are shown.
 const RAW_SHOWN: usize = 2_000;
@@ -114,7 +117,9 @@ fn indicators(label: &str, set: &Indicators) -> Markup {
                     span.pair { (t(name)) " " span.n { (number(n)) } }
                     " "
                 }
-                @if more > 0 { span.soft { "and " (number(more)) " more " } }
+                @if more > 0 {
+                    span.soft { "and " (number(more)) " more" @if set.turned_away > 0 { ", " } }
+                }
                 @if set.turned_away > 0 {
                     span.soft { (plural(set.turned_away, "sighting", "sightings")) " of others" }
                 }
@@ -169,13 +174,24 @@ fn example(r: &RunReport, e: &Example, n: usize, of: usize) -> Markup {
             pre.raw tabindex="0" aria-label="Raw record" { (visible_record(&cut(&e.raw,
                 RAW_SHOWN))) }
             p.versions {
-                "bundle " code { (format!("{:016x}", e.verdict.bundle)) }
+                @if e.verdict.bundle == 0 { "no bundle yet" } @else {
+                    "bundle " code { (format!("{:016x}", e.verdict.bundle)) }
+                }
                 " · inputs " code { (format!("{:016x}", e.verdict.inputs)) }
-                " · decided by "
-                @match e.verdict.source { VerdictSource::Ml => "voters", VerdictSource::Rules =>
-                    "rules" }
+                " · decided by " (decided_by(&e.verdict))
             }
         }
+    }
+}
+
+/// Who made it a threat. With voters present a rule may still decide alone.
+fn decided_by(verdict: &Verdict) -> &'static str {
+    let votes = verdict.votes.iter();
+    let threats = votes.filter(|v| matches!(v.ballot, Ballot::Voted { threat: true, .. })).count();
+    match verdict.source {
+        VerdictSource::Rules => "rules",
+        VerdictSource::Ml if threats < 2 && !verdict.rules.is_empty() => "rules, beside the voters",
+        VerdictSource::Ml => "voters",
     }
 }
 
@@ -264,7 +280,10 @@ fn contributions(all: &[Contribution]) -> Markup {
                             th scope="row" { (t(&c.feature)) }
                             td.r { (format!("{:.0}%", c.share * 100.0)) }
                             td { (plots::share(c.share / most)) }
-                            td.r.observed { (t(&cut(&c.observed, 40))) }
+                            td.r.observed { @match c.value {
+                                Some(v) => (value(v)),
+                                None => (t(&cut(&c.observed, 40))),
+                            } }
                             td { (plots::baseline(c)) }
                             td.usual { (t(&plots::usual(c))) }
                         }

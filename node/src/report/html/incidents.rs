@@ -129,7 +129,9 @@ fn card(i: &Incident, threats: &BTreeMap<ThreatId, &Threat>) -> Markup {
                 @for id in &i.techniques { (technique(id)) " " }
                 @for f in gravest.iter().take(LINKS) {
                     a.finding-link href=(format!("#{}", anchor(f.id))) {
-                        (f.class.title()) " by " (t(&f.entity.to_string()))
+                        // The time tells findings of the same kind and host apart: each is an hour.
+                        (f.class.title()) " by " (t(&f.entity.to_string())) ", "
+                        (time(f.first_seen))
                     }
                     " "
                 }

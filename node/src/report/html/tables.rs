@@ -10,6 +10,9 @@ use maud::{Markup, html};
 /// Entities in the table: enough to see who leads.
 const ENTITIES_SHOWN: usize = 15;
 
+/// Records set aside that are shown for a source without a format: one tells what it is.
+const NO_LOG_SHOWN: usize = 1;
+
 /// Records set aside that are shown for a source.
 const QUARANTINE_SHOWN: usize = 5;
 
@@ -37,7 +40,10 @@ pub(super) fn entities(r: &RunReport) -> Markup {
                         td.r { (number(e.threats)) }
                         td { (plots::share(e.threats as f32 / most)) }
                         td.r { (percent(e.threats, e.events)) }
-                        td.r { (format!("{:.2}", e.max_score)) }
+                        td.r {
+                            // Rules decide without a score.
+                            @if e.max_score > 0.0 { (format!("{:.2}", e.max_score)) } @else { "–" }
+                        }
                     } } }
                 } }
             }
@@ -100,18 +106,19 @@ pub(super) fn sources(r: &RunReport) -> Markup {
 
 fn troubles(s: &SourceReport) -> Markup {
     let bad = !s.problems.is_empty() || !s.quarantined.is_empty() || !s.counts.balanced();
+    let shown = if s.is_no_log() { NO_LOG_SHOWN } else { QUARANTINE_SHOWN };
     html! {
         @if bad {
             h3 { "Trouble in " code { (t(&s.name)) } }
             ul.troubles {
                 @if !s.counts.balanced() { li { "The counts do not add up. Please report this." } }
                 @for p in &s.problems { li { (t(p)) } }
-                @for q in s.quarantined.iter().take(QUARANTINE_SHOWN) {
+                @for q in s.quarantined.iter().take(shown) {
                     li { "Line " (number(q.line)) ": " (t(&q.reason))
                         pre.raw tabindex="0" aria-label="Record set aside" {
                             (visible_record(&cut(&q.excerpt, 200))) } }
                 }
-                @if s.counts.quarantined > QUARANTINE_SHOWN as u64 {
+                @if s.counts.quarantined > shown as u64 {
                     li.soft { (number(s.counts.quarantined)) " records were set aside in all." }
                 }
             }
