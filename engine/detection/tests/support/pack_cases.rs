@@ -137,10 +137,10 @@ fn scans() -> BTreeMap<&'static str, Case> {
             "Hundreds of services tried in a minute",
             flow_case(inside, 81, S0, &[(W::SrcPorts1m, 200.0), (W::SrcFailedRatio1m, 0.9)]),
         ),
-        (
-            "One host probed by many sources",
-            flow_case(inside, 23, S0, &[(W::DstFailedSources10m, 34.0)]),
-        ),
+        ("One host probed by many sources", {
+            let probe = flow(0, "203.0.113.5", inside, 23, tcp(S0));
+            (probe, window(&[(W::DstFailedSources10m, 34.0)]))
+        }),
     ])
 }
 
