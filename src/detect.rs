@@ -135,7 +135,11 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     };
     let shown = !arguments.quiet && std::io::stderr().is_terminal();
     let bar = shown.then(|| progress_bar(total.filter(|_| !arguments.follow)));
-    let (report, interrupted) = runtime()?.block_on(watched(request, bar))?;
+    let runtime = runtime()?;
+    let watched = runtime.block_on(watched(request, bar));
+    // A read of a pipe that nobody writes to cannot be called off: its thread is left behind.
+    runtime.shutdown_background();
+    let (report, interrupted) = watched?;
     finish(&arguments, report, interrupted)
 }
 

@@ -186,7 +186,6 @@ fn threats_child(parts: &Parts, inbox: &Inbox<ThreatsMessage>) -> Child {
             known: parts.known.clone(),
             closes: parts.closes,
             learns: learns.map(|(keeper, seed)| (parts.models.clone(), keeper, seed)),
-            adoption: (parts.shards * SHARD_CREDITS) as u64 + 1,
             recorder: Arc::clone(&parts.recorder),
             clock: Arc::clone(&parts.clock),
             observed,

@@ -180,7 +180,10 @@ pub async fn run(
     if let (Some(bundle), Some(store)) = (&request.bundle, &store) {
         recorder::keep_bundle(store, bundle).map_err(|e| Error::GaveUp(e.to_string()))?;
     }
-    let models = ModelHost::new(request.bundle.clone());
+    let models = match &request.bundle {
+        None if request.learns => ModelHost::learning(None),
+        bundle => ModelHost::new(bundle.clone()),
+    };
     let known = known_threats(&request, store.as_deref())?;
     recorder.0.resume(&known);
     let node = assembly::start(parts(&request, &recorder, &models, known, &clock))
@@ -340,8 +343,7 @@ fn parts(
     }
 }
 
-/// Shards at most: with eight batches on their way in each, the adoption boundary of a new bundle
-/// stays ahead of all of them.
+/// Shards at most: more threads than this wait for the one that reads and the one that folds.
 pub const MAX_SHARDS: usize = 16;
 
 /// What opens each input when its turn comes.

@@ -11,6 +11,7 @@ use learning::Settings;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use threat::EventClass;
+use threat::limits::SHARD_CREDITS;
 use tokio::sync::watch;
 
 /// Keeps bundles by their hash, where `watchfire explain` finds them again.
@@ -19,12 +20,19 @@ pub trait BundleKeeper: Send + Sync {
     fn keep(&self, bundle: Arc<Bundle>) -> BoxFuture<'_, Result<(), ports::Error>>;
 }
 
+/// Batches between the start of a training and the use of its bundle, and the most that a patient
+/// source deals ahead of the verdicts while models learn, so that the boundary is always still ahead
+/// and is the same for any number of shards. Twice the batches that one shard holds.
+pub const ADOPTION: u64 = 2 * SHARD_CREDITS as u64;
+
 #[derive(Clone, Debug, Default)]
 struct State {
     current: Option<Arc<Bundle>>,
     /// Batch from which a bundle in the making is to be used.
     due: Option<u64>,
     made: Option<Arc<Bundle>>,
+    /// Batches judged, while models learn from them.
+    settled: Option<u64>,
     failures: u64,
 }
 
@@ -39,6 +47,17 @@ impl ModelHost {
     pub fn new(bundle: Option<Arc<Bundle>>) -> Self {
         let state = State { current: bundle, ..State::default() };
         Self { state: Arc::new(watch::Sender::new(state)) }
+    }
+
+    /// The same, when the batches that are judged teach the next bundle.
+    pub fn learning(bundle: Option<Arc<Bundle>>) -> Self {
+        let state = State { current: bundle, settled: Some(0), ..State::default() };
+        Self { state: Arc::new(watch::Sender::new(state)) }
+    }
+
+    /// All batches before this one are judged, and what follows from them is announced.
+    pub fn settled(&self, next: u64) {
+        self.state.send_modify(|s| s.settled = s.settled.max(Some(next)));
     }
 
     /// The bundle in use.
@@ -78,7 +97,10 @@ impl ModelHost {
     pub async fn bundle_for(&self, sequence: u64, patient: bool) -> Option<Arc<Bundle>> {
         if patient {
             let mut changes = self.state.subscribe();
-            let ready = |s: &State| s.due.is_none_or(|due| sequence < due) || s.made.is_some();
+            let ready = |s: &State| {
+                let known = s.settled.is_none_or(|next| sequence < next + ADOPTION);
+                known && (s.due.is_none_or(|due| sequence < due) || s.made.is_some())
+            };
             // The sender lives in `self`, so the wait ends with a state that is ready.
             let _ended = changes.wait_for(ready).await.is_err();
         }

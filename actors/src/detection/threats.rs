@@ -1,7 +1,7 @@
 //! The threats actor of a node: every verdict passes here, in the order of the batches.
 
 use super::messages::Decided;
-use super::models::{BundleKeeper, ModelHost, train};
+use super::models::{ADOPTION, BundleKeeper, ModelHost, train};
 use super::recorder::{Accounted, Record, Recorder};
 use crate::mailbox::{Envelope, Slip};
 use crate::observe::Observed;
@@ -78,9 +78,6 @@ pub struct Threats {
     pub closes: bool,
     /// Where bundles are; `None` when nothing is to be learnt.
     pub learns: Option<(ModelHost, Arc<dyn BundleKeeper>, u64)>,
-    /// Batches between the start of a training and the use of its bundle: one more than can be on
-    /// their way at once, so that the boundary is always still ahead.
-    pub adoption: u64,
     /// Makes records durable.
     pub recorder: Arc<dyn Recorder>,
     /// For latencies.
@@ -177,19 +174,21 @@ impl Threats {
         &self,
         state: &mut State,
         sequence: u64,
-        lessons: Vec<(Arc<detection::features::FeatureBatch>, Vec<bool>)>,
+        lessons: Vec<(Arc<detection::features::FeatureBatch>, u32)>,
     ) {
         let Some((host, keeper, seed)) = &self.learns else { return };
-        for (features, teaches) in lessons {
-            state.sample.add(&features, |place| teaches[place]);
+        for (features, place) in lessons {
+            state.sample.add_row(&features, place);
         }
         if !host.pending() && state.plan.due(&state.sample) {
-            host.announce(sequence + self.adoption);
+            host.announce(sequence + ADOPTION);
             let version = host.current().map_or(1, |b| b.version + 1);
             let origin = format!("what was watched up to batch {sequence}");
             let settings = Settings { seed: *seed, version, origin };
             train(host.clone(), Arc::clone(keeper), state.sample.blocks(), settings);
         }
+        // After the announcement: whoever deals may go on only when it is known.
+        host.settled(sequence + 1);
     }
 
     async fn record(

@@ -43,8 +43,8 @@ pub struct Settled {
     pub new: Vec<ThreatId>,
     /// Examples to keep with their threat.
     pub examples: Vec<(ThreatId, Example)>,
-    /// Features with the rows that may teach a model.
-    pub lessons: Vec<(Arc<FeatureBatch>, Vec<bool>)>,
+    /// The rows that may teach a model, in event order: features and place in them.
+    pub lessons: Vec<(Arc<FeatureBatch>, u32)>,
 }
 
 /// The machine behind the threats actor.
@@ -147,7 +147,9 @@ impl Judgement {
             }
             let teaches =
                 verdict.rules.is_empty() && !verdict.threat && !self.suspects.contains(&entity);
-            lesson(&mut settled.lessons, &judged.features, judged.place, teaches);
+            if teaches {
+                settled.lessons.push((Arc::clone(&judged.features), judged.place));
+            }
             if verdict.threat {
                 settled.threats += 1;
                 self.fold(&judged.features, judged.place, &verdict, &mut settled);
@@ -195,17 +197,4 @@ impl Judgement {
             bundle.classes.get(&class).map_or(f32::INFINITY, |m| thresholds(m, budget).1)
         })
     }
-}
-
-fn lesson(
-    lessons: &mut Vec<(Arc<FeatureBatch>, Vec<bool>)>,
-    features: &Arc<FeatureBatch>,
-    place: u32,
-    teaches: bool,
-) {
-    let at = lessons.iter().position(|(f, _)| Arc::ptr_eq(f, features)).unwrap_or_else(|| {
-        lessons.push((Arc::clone(features), vec![false; features.rows.len()]));
-        lessons.len() - 1
-    });
-    lessons[at].1[place as usize] = teaches;
 }

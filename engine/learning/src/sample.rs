@@ -50,6 +50,16 @@ impl Sample {
         }
     }
 
+    /// Adds the row at `place` in the batch's rows.
+    pub fn add_row(&mut self, features: &FeatureBatch, place: u32) {
+        for (class, block, places) in &features.blocks {
+            // Places ascend: a block's rows are in the order of the events.
+            if let Ok(row) = places.binary_search(&place) {
+                return self.classes.entry(*class).or_default().add(block, row);
+            }
+        }
+    }
+
     /// Rows seen so far of each class.
     pub fn seen(&self) -> BTreeMap<EventClass, u64> {
         self.classes.iter().map(|(&c, r)| (c, r.seen)).collect()

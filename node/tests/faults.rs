@@ -1,0 +1,344 @@
+//! Detection under planted faults and kills, in process: no event without a verdict, missing voters
+//! named, rules in their place within the patience, and models back by themselves.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test binary")]
+
+#[path = "../../tests/process/conn.rs"]
+mod conn;
+
+use actors::detection::detector::fault_points;
+use actors::ports::Buggify;
+use conn::{Conn, HEADER, SCAN_EVERY, SCAN_FLOWS};
+use detection::bundle::Bundle;
+use detection::rules::RuleSet;
+use learning::Settings;
+use node::assembly::declared;
+use node::host::Place;
+use node::report::RunReport;
+use node::run::{Error, Progress, Request, run};
+use std::collections::BTreeSet;
+use std::io::Read;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock};
+use std::time::{Duration, Instant};
+use threat::DetectorKind;
+use threat::verdict::Absence;
+use tokio::sync::{oneshot, watch};
+
+const PATIENCE: Duration = Duration::from_millis(80);
+
+/// The voters on flows.
+const VOTERS: [DetectorKind; 3] =
+    [DetectorKind::Forest, DetectorKind::Sequence, DetectorKind::Bayes];
+
+/// Event to verdict while a fault lasts: the patience, a tick, and what a busy machine adds.
+const JUDGED_WITHIN: Duration = Duration::from_millis(250);
+
+/// Verdicts that may be on their way when counts are looked at: a shard's credits.
+const ON_THEIR_WAY: u64 = 9 * 256;
+
+/// One after the other: each measures time, and the machine has few processors.
+static ONE_AT_A_TIME: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// Points that fire while they are in the set.
+#[derive(Default)]
+struct Planted(Mutex<BTreeSet<&'static str>>);
+
+impl Buggify for Planted {
+    fn fires(&self, point: &'static str) -> bool {
+        let fires = self.0.lock().unwrap().contains(point);
+        if fires && point.ends_with(".stuck") {
+            // As stuck as a busy loop, and leaves the processor to the others.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        fires
+    }
+}
+
+/// An endless log at a steady pace, until told to end.
+struct Paced {
+    conn: Conn,
+    end: Arc<AtomicBool>,
+    lines: Arc<AtomicU64>,
+    ready: Vec<u8>,
+}
+
+impl Read for Paced {
+    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
+        if self.ready.is_empty() && !self.end.load(SeqCst) {
+            std::thread::sleep(Duration::from_millis(20));
+            let mut text = String::new();
+            (0..128).for_each(|_| self.conn.line(&mut text));
+            self.lines.fetch_add(128, SeqCst);
+            self.ready = text.into_bytes();
+        }
+        let n = self.ready.len().min(out.len());
+        out[..n].copy_from_slice(&self.ready[..n]);
+        self.ready.drain(..n);
+        Ok(n)
+    }
+}
+
+fn rules() -> Arc<RuleSet> {
+    Arc::new(RuleSet::load(true, &[]).0)
+}
+
+fn request(places: Vec<(Place, Option<u64>)>) -> Request {
+    Request::new(places, rules(), "10/million".parse().unwrap())
+}
+
+async fn bundle() -> Arc<Bundle> {
+    static BUNDLE: OnceLock<Arc<Bundle>> = OnceLock::new();
+    if let Some(bundle) = BUNDLE.get() {
+        return Arc::clone(bundle);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("good.log");
+    std::fs::write(&path, Conn::log(3, 0.2, false, 4_000)).unwrap();
+    let settings = Settings { seed: 1, version: 1, origin: "good.log".into() };
+    let options = intake::Options::default();
+    let made = node::learn::bundle(&[Place::File(path)], &options, settings).await.unwrap().0;
+    Arc::clone(BUNDLE.get_or_init(|| Arc::new(made)))
+}
+
+/// A run under way, fed until it is told to end.
+struct Live {
+    progress: Progress,
+    planted: Arc<Planted>,
+    end: Arc<AtomicBool>,
+    lines: Arc<AtomicU64>,
+    run: tokio::task::JoinHandle<Result<RunReport, Error>>,
+    _stop: watch::Sender<bool>,
+}
+
+impl Live {
+    async fn start() -> Self {
+        let (planted, end) = (Arc::new(Planted::default()), Arc::new(AtomicBool::new(false)));
+        let lines = Arc::new(AtomicU64::new(0));
+        let reader = Paced {
+            conn: Conn::new(11, 0.2, true),
+            end: Arc::clone(&end),
+            lines: Arc::clone(&lines),
+            ready: HEADER.as_bytes().to_vec(),
+        };
+        let request = Request {
+            readers: vec![("paced".into(), Box::new(reader))],
+            bundle: Some(bundle().await),
+            shards: 1,
+            patience: Some(PATIENCE),
+            buggify: Arc::clone(&planted) as Arc<dyn Buggify>,
+            ..request(Vec::new())
+        };
+        let (stop, stopped) = watch::channel(false);
+        let (told, watched) = oneshot::channel();
+        let run = tokio::spawn(run(request, stopped, move |p| drop(told.send(p))));
+        let progress = watched.await.unwrap();
+        Self { progress, planted, end, lines, run, _stop: stop }
+    }
+
+    fn judged(&self) -> (u64, u64) {
+        self.progress.judged().map_or((0, 0), |v| (v.events, v.threats))
+    }
+
+    async fn judge(&self, more: u64) {
+        let (from, begun) = (self.judged().0, Instant::now());
+        while self.judged().0 < from + more {
+            assert!(begun.elapsed() < Duration::from_secs(30), "no verdicts: {:?}", self.judged());
+            assert!(!self.run.is_finished(), "the run ended");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    fn plant(&self, points: &[&'static str]) {
+        self.planted.0.lock().unwrap().extend(points);
+    }
+
+    fn heal(&self) {
+        self.planted.0.lock().unwrap().clear();
+    }
+
+    /// Waits until the live tree is the declared one.
+    async fn whole(&self) {
+        let begun = Instant::now();
+        loop {
+            let live = self.progress.directory.tree("node").unwrap();
+            let differences = flow::tree::diff(&declared(1), &live);
+            if differences.is_empty() {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(20), "{differences:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    async fn finish(self) -> RunReport {
+        self.end.store(true, SeqCst);
+        let report = self.run.await.unwrap().unwrap();
+        assert_eq!(report.verdicts.total, self.lines.load(SeqCst), "no event without a verdict");
+        assert_eq!(report.verdicts.by_voters + report.verdicts.by_rules, report.verdicts.total);
+        report
+    }
+}
+
+fn missing(report: &RunReport, detector: DetectorKind, reasons: &[Absence]) -> u64 {
+    let of = report.verdicts.missing.iter();
+    of.filter(|m| m.detector == detector && reasons.contains(&m.reason)).map(|m| m.verdicts).sum()
+}
+
+/// Plants faults of one kind in some detectors for a while, and looks at all that must hold.
+async fn faulty(kind: usize, reasons: &[Absence], detectors: &[DetectorKind]) {
+    let points: Vec<&'static str> = detectors.iter().map(|&d| fault_points(d)[kind]).collect();
+    let live = Live::start().await;
+    live.judge(3_000).await;
+    let (before, threats) = live.judged();
+    live.plant(&points);
+    // Two scans begin in so many flows.
+    live.judge(2 * SCAN_EVERY).await;
+    let during = live.judged();
+    assert!(during.1 - threats >= SCAN_FLOWS / 2, "{points:?}: rules found {during:?}");
+    live.heal();
+    // The breaker probes after 1.2 s at most; the longest back-off of so many exits is as long.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    live.whole().await;
+    let healed = live.judged().0;
+    live.judge(6_000).await;
+    let report = live.finish().await;
+    for &detector in detectors {
+        let named = missing(&report, detector, reasons);
+        assert!(named > 0, "{points:?}: {:?}", report.verdicts.missing);
+    }
+    for other in VOTERS.iter().filter(|v| !detectors.contains(v)) {
+        let gone = missing(&report, *other, reasons);
+        assert_eq!(gone, 0, "{points:?} took {other:?} with it: {:?}", report.verdicts.missing);
+    }
+    let back = report.verdicts.total - healed + before - 2 * ON_THEIR_WAY;
+    assert!(report.verdicts.by_voters > back, "{points:?}: {:?}", report.verdicts);
+    let [_, _, p99] = report.latency_ms;
+    println!("{points:?}: verdicts {:?}, latency {:?} ms", report.verdicts, report.latency_ms);
+    assert!(p99 < JUDGED_WITHIN.as_secs_f64() * 1e3, "{points:?}: 99% in {p99} ms");
+}
+
+async fn each_and_all(kind: usize, reasons: &[Absence]) {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    for detector in VOTERS {
+        faulty(kind, reasons, &[detector]).await;
+    }
+    faulty(kind, reasons, &VOTERS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn detectors_that_panic_are_started_again() {
+    each_and_all(0, &[Absence::Down, Absence::Late]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn detectors_that_err_are_left_out() {
+    each_and_all(1, &[Absence::Failed]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stuck_detectors_are_left_behind() {
+    each_and_all(2, &[Absence::Late]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scores_that_are_no_numbers_are_no_votes() {
+    each_and_all(3, &[Absence::NotANumber]).await;
+}
+
+fn path_of(detector: DetectorKind) -> String {
+    format!("node/detection/shard[0]/detectors/{}", detector.name())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_detectors_come_back() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let live = Live::start().await;
+    live.judge(2_000).await;
+    for detector in VOTERS {
+        live.progress.directory.actor(&path_of(detector)).unwrap().kill();
+        live.judge(1_000).await;
+        live.whole().await;
+    }
+    let restarts = live.progress.directory.list();
+    let restarts = restarts.iter().filter(|l| l.restarts == 1).count();
+    assert_eq!(restarts, VOTERS.len(), "each once, and nothing else");
+    let report = live.finish().await;
+    assert!(report.verdicts.by_voters > report.verdicts.total / 2, "{:?}", report.verdicts);
+}
+
+/// Kills an actor whenever it is up.
+async fn storm(live: &Live, path: &str, lasts: Duration) {
+    let begun = Instant::now();
+    while !live.run.is_finished() && begun.elapsed() < lasts {
+        if let Some(actor) = live.progress.directory.actor(path) {
+            actor.kill();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_detector_that_dies_at_once_is_slowed_down_and_costs_only_its_vote() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let (live, forest) = (Live::start().await, path_of(DetectorKind::Forest));
+    live.judge(1_000).await;
+    storm(&live, &forest, Duration::from_secs(4)).await;
+    let list = live.progress.directory.list();
+    let restarts = list.iter().find(|l| l.path == forest).unwrap().restarts;
+    // 20 ms, doubled each time, is 4 s after eight; without the pauses there would be hundreds.
+    assert!((3..=9).contains(&restarts), "{restarts} restarts");
+    live.judge(1_000).await;
+    live.whole().await;
+    let report = live.finish().await;
+    assert!(missing(&report, DetectorKind::Forest, &[Absence::Down]) > 0);
+    assert_eq!(report.verdicts.by_rules, 0, "the two others decide");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_loss_of_what_holds_batches_ends_the_run_and_is_named() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    for actor in ["shard[0]/features", "shard[0]/ensemble", "threats"] {
+        let path = format!("node/detection/{actor}");
+        let live = Live::start().await;
+        live.judge(1_000).await;
+        storm(&live, &path, Duration::from_secs(20)).await;
+        live.end.store(true, SeqCst);
+        assert!(live.run.is_finished(), "{path} was lost and the run went on");
+        let Err(Error::GaveUp(why)) = live.run.await.unwrap() else { panic!("{path} is no loss") };
+        assert!(why.contains(&path), "{path}: {why}");
+    }
+}
+
+async fn one_shot(log: &Path, shards: usize, output: &Path) -> RunReport {
+    let request = Request {
+        shards,
+        output: Some(output.to_owned()),
+        ..request(vec![(Place::File(log.to_owned()), None)])
+    };
+    let (_stop, stopped) = watch::channel(false);
+    run(request, stopped, |_| {}).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_file_gives_the_same_threats_whatever_the_shards() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("conn.log");
+    std::fs::write(&log, Conn::log(21, 0.5, true, 12_000)).unwrap();
+    let mut seen = Vec::new();
+    for (i, shards) in [1, 1, 2, 4].into_iter().enumerate() {
+        let output = folder.path().join(format!("{i}.ndjson"));
+        let report = one_shot(&log, shards, &output).await;
+        assert!(report.bundle.is_some(), "it learnt while it watched");
+        let mut threats: Vec<_> =
+            report.threats.iter().map(|t| (t.id, t.count, t.severity)).collect();
+        threats.sort_unstable();
+        assert!(!threats.is_empty());
+        seen.push((shards, threats, std::fs::read(&output).unwrap()));
+    }
+    assert!(seen[0].2 == seen[1].2, "two runs, two files");
+    for (shards, threats, _) in &seen[1..] {
+        assert_eq!(threats, &seen[0].1, "{shards} shards");
+    }
+}

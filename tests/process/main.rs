@@ -1,0 +1,8 @@
+//! Black-box tests of the `watchfire` binary: exit codes, signals, kills, shared state.
+//!
+//! What is inside of a process is tested where it is; here are only things that need a process.
+//! `cargo test --test process -- --ignored` runs fifty kills instead of ten.
+
+mod command;
+mod conn;
+mod follow;
