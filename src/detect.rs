@@ -21,10 +21,10 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// What `detect --help` ends with.
 const AFTER: &str = "\
-Reads zeek (TSV and JSON), suricata EVE, syslog with sshd, sudo and su, windows events as JSON, OCSF,
-JSON lines and CSV, also mixed; malformed records are counted, set aside and told. The rules judge
-from the first event on; the models join in once they have seen 2,000 benign rows, or at once with
---baseline or --model.
+Reads zeek (TSV and JSON), suricata EVE, syslog with sshd, sudo and su, windows events as JSON,
+OCSF, JSON lines and CSV, also mixed; malformed records are counted, set aside and told. The rules
+judge from the first event on; the models join in once they have seen 2,000 benign rows, or at once
+with --baseline or --model.
 
 Examples:
   watchfire detect /var/log/zeek --report report.html    one page with every reason
@@ -70,8 +70,8 @@ pub struct Arguments {
     /// Exit with code 3 when an incident is at least this severe: low, medium, high or critical
     #[arg(long, value_name = "SEVERITY", value_parser = severity)]
     fail_on: Option<Severity>,
-    /// Folder of state: positions, findings for `explain`, models [default: $XDG_STATE_HOME/watchfire
-    /// or ~/.local/state/watchfire]
+    /// Folder of state: positions, findings for `explain`, models [default:
+    /// $XDG_STATE_HOME/watchfire or ~/.local/state/watchfire]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
     /// Keep no state: `explain` will not know these findings, --follow starts from the beginning

@@ -1,7 +1,8 @@
 //! Deals batches to shards: in order of event time over all inputs, numbered, with credits.
 //!
 //! When a shard has no credit the inputs are not read (back-pressure). Twice a second a barrier
-//! goes to the threats actor: "before the batch of this number all inputs stand so", which makes positions, counts and threats move together.
+//! goes to the threats actor: "before the batch of this number all inputs stand so", which makes
+//! positions, counts and threats move together.
 
 use crate::host::follow::POLL_INTERVAL;
 use crate::inputs::{Error, Input, Next, reason};

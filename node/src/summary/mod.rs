@@ -146,8 +146,8 @@ fn sources(page: &mut Page, r: &RunReport) {
     }
 }
 
-/// Voters that did not answer; those with the same reason and count share a line. That they learn is
-/// not told when the state says it already.
+/// Voters that did not answer; those with the same reason and count share a line. That they learn
+/// is not told when the state says it already.
 fn voters(page: &mut Page, r: &RunReport) {
     let learning = matches!(r.state, RunState::Learning { .. });
     let mut told: Vec<(Absence, u64, Vec<String>)> = Vec::new();

@@ -129,7 +129,8 @@ const PAIR_MEMORY: u32 = 120;
 /// Gaps that regularity looks back on.
 const REGULAR_MEMORY: f32 = 32.0;
 
-/// A gap within this share of the median is near it: wider than the jitter of common implants (20%).
+/// A gap within this share of the median is near it: wider than the jitter of common implants
+/// (20%).
 const NEAR: f32 = 0.35;
 
 impl Pair {
