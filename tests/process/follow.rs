@@ -178,7 +178,7 @@ fn ten_kills_lose_nothing_and_count_nothing_twice() {
 }
 
 #[test]
-#[ignore = "a minute and a half"]
+#[ignore = "takes most of a minute"]
 fn fifty_kills_lose_nothing_and_count_nothing_twice() {
     killed(50, 2);
 }

@@ -3,6 +3,8 @@
 //! What is inside of a process is tested where it is; here are only things that need a process.
 //! `cargo test --test process -- --ignored` runs fifty kills instead of ten.
 
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test binary")]
+
 mod command;
 mod conn;
 mod follow;
