@@ -48,7 +48,9 @@ const FRAGILE: Policy = Policy {
 };
 
 /// A detector comes back within 100 ms of its first exit. One that fails every batch is slowed down
-/// by its breaker and back-off to under one restart a second; a storm above that ends the node.
+/// by its breaker and back-off to a restart every few seconds, and its vote is missing meanwhile: the
+/// node goes on without it. More than this, as when all detectors of a shard die again and again,
+/// escalates and ends the node.
 pub const DETECTORS: Policy = Policy {
     strategy: Strategy::OneForOne,
     intensity: Intensity { restarts: 60, window: Duration::from_secs(60) },

@@ -50,7 +50,8 @@ impl Conn {
             let (time, from, port) = (self.time, 40_000 + phase, 1 + phase);
             let _never = write!(
                 out,
-                "{time:.6}\tS{n}\t10.0.9.66\t{from}\t10.0.1.9\t{port}\ttcp\t-\t-\t-\t-\tS0\t1\t60\t0\t0\n",
+                "{time:.6}\tS{n}\t10.0.9.66\t{from}\t10.0.1.9\t{port}\ttcp\t-\t-\t-\t-\t\
+                 S0\t1\t60\t0\t0\n",
             );
             return;
         }

@@ -21,7 +21,7 @@ pub trait BundleKeeper: Send + Sync {
 }
 
 /// Batches between the start of a training and the use of its bundle, and the most that a patient
-/// source deals ahead of the verdicts while models learn, so that the boundary is always still ahead
+/// source deals ahead of the verdicts while models learn, so that the boundary is always ahead
 /// and is the same for any number of shards. Twice the batches that one shard holds.
 pub const ADOPTION: u64 = 2 * SHARD_CREDITS as u64;
 

@@ -156,7 +156,7 @@ mod tests {
 
     #[test]
     fn holdout_is_three_tenths_of_every_stretch_and_disjoint() {
-        for rows in [10usize, 400, 999, 20_000] {
+        for rows in [CLASS_MIN_ROWS, 999, 20_000] {
             let (learn, held) = hold_out(rows);
             assert_eq!(learn.len() + held.len(), rows);
             let share = held.len() as f64 / rows as f64;
