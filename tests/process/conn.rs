@@ -48,10 +48,10 @@ impl Conn {
         if self.scans && n >= SCAN_EVERY && phase < SCAN_FLOWS {
             self.time += 0.01;
             let (time, from, port) = (self.time, 40_000 + phase, 1 + phase);
-            let _never = write!(
+            let _never = writeln!(
                 out,
                 "{time:.6}\tS{n}\t10.0.9.66\t{from}\t10.0.1.9\t{port}\ttcp\t-\t-\t-\t-\t\
-                 S0\t1\t60\t0\t0\n",
+                 S0\t1\t60\t0\t0",
             );
             return;
         }
@@ -63,10 +63,10 @@ impl Conn {
         let (up, down) = (300 + self.below(1_500), 2_000 + self.below(40_000));
         let (sent, got) = (6 + up / 500, 6 + down / 1_400);
         let (time, up_ip, down_ip) = (self.time, up + sent * 40, down + got * 40);
-        let _never = write!(
+        let _never = writeln!(
             out,
             "{time:.6}\tC{n}\t10.0.0.{host}\t{from}\t10.0.1.{server}\t{port}\ttcp\t{service}\t\
-             {duration:.6}\t{up}\t{down}\tSF\t{sent}\t{up_ip}\t{got}\t{down_ip}\n",
+             {duration:.6}\t{up}\t{down}\tSF\t{sent}\t{up_ip}\t{got}\t{down_ip}",
         );
     }
 
