@@ -3,7 +3,7 @@
 use crate::{paths, runtime};
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use learning::Settings;
+use learning::{CLASS_MIN_ROWS, Settings};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -44,8 +44,12 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let places: Vec<_> = places.into_iter().map(|(place, _)| place).collect();
     let options = paths::options(arguments.year);
     let origin = arguments.paths.iter().map(|p| p.display().to_string()).collect::<Vec<_>>();
-    let settings =
-        Settings { seed: arguments.seed, version: arguments.version, origin: origin.join(", ") };
+    let settings = Settings {
+        seed: arguments.seed,
+        version: arguments.version,
+        origin: origin.join(", "),
+        class_rows: CLASS_MIN_ROWS,
+    };
     let learnt = runtime()?.block_on(node::learn::bundle(&places, &options, settings));
     let (bundle, events) = learnt?;
     let bytes = bundle.encode()?;

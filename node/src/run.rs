@@ -19,7 +19,7 @@ use detection::bundle::Bundle;
 use detection::calibration::Budget;
 use detection::folding::over;
 use detection::rules::RuleSet;
-use learning::Settings;
+use learning::{CLASS_MIN_ROWS, Settings};
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -170,7 +170,8 @@ pub async fn run(
     if !request.baseline.is_empty() {
         let origin =
             request.baseline.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let settings = Settings { seed: request.seed, version: 1, origin };
+        let class_rows = CLASS_MIN_ROWS;
+        let settings = Settings { seed: request.seed, version: 1, origin, class_rows };
         let (bundle, _) = learn::bundle(&request.baseline, &request.options, settings).await?;
         request.bundle = Some(Arc::new(bundle));
     }

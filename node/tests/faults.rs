@@ -10,7 +10,7 @@ use actors::ports::Buggify;
 use conn::{Conn, HEADER, SCAN_EVERY, SCAN_FLOWS};
 use detection::bundle::Bundle;
 use detection::rules::RuleSet;
-use learning::Settings;
+use learning::{CLASS_MIN_ROWS, Settings};
 use node::assembly::declared;
 use node::host::Place;
 use node::report::RunReport;
@@ -95,7 +95,8 @@ async fn bundle() -> Arc<Bundle> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("good.log");
     std::fs::write(&path, Conn::log(3, 0.2, false, 4_000)).unwrap();
-    let settings = Settings { seed: 1, version: 1, origin: "good.log".into() };
+    let settings =
+        Settings { seed: 1, version: 1, origin: "good.log".into(), class_rows: CLASS_MIN_ROWS };
     let options = intake::Options::default();
     let made = node::learn::bundle(&[Place::File(path)], &options, settings).await.unwrap().0;
     Arc::clone(BUNDLE.get_or_init(|| Arc::new(made)))

@@ -12,7 +12,7 @@ use detection::judgement::{Judged, Judgement};
 use detection::rules::RuleSet;
 use detection::scorers::Scorers;
 use intake::{Decoder, Options};
-use learning::{Sample, Settings};
+use learning::{CLASS_MIN_ROWS, Sample, Settings};
 use node::host::clock::{Clock as _, SystemClock};
 use node::host::usage;
 use node::run::{Request, run as detect};
@@ -162,7 +162,8 @@ fn learn(log: &[u8], seed: u64) -> Result<Bundle, Error> {
         let rows = (0..batch.events.len() as u32).collect();
         sample.add(&featurizer.extract(&batch, rows, &around, None), |_| true);
     }
-    let settings = Settings { seed, version: 1, origin: "bench".into() };
+    let settings =
+        Settings { seed, version: 1, origin: "bench".into(), class_rows: CLASS_MIN_ROWS };
     Ok(learning::train(&sample.blocks(), &settings)?)
 }
 

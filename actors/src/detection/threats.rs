@@ -184,7 +184,8 @@ impl Threats {
             host.announce(sequence + ADOPTION);
             let version = host.current().map_or(1, |b| b.version + 1);
             let origin = format!("what was watched up to batch {sequence}");
-            let settings = Settings { seed: *seed, version, origin };
+            let class_rows = learning::sample::FIRST_BUNDLE_ROWS;
+            let settings = Settings { seed: *seed, version, origin, class_rows };
             train(host.clone(), Arc::clone(keeper), state.sample.blocks(), settings);
         }
         // After the announcement: whoever deals may go on only when it is known.

@@ -8,4 +8,4 @@ pub mod sample;
 pub mod training;
 
 pub use sample::{Plan, Sample};
-pub use training::{Error, Settings, train};
+pub use training::{CLASS_MIN_ROWS, Error, Settings, train};

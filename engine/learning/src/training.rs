@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use threat::{DetectorKind, EventClass};
 
-/// Rows that a class needs before it gets models.
+/// Rows of known-good data that a class needs before it gets models.
 pub const CLASS_MIN_ROWS: usize = 400;
 
 /// The sample is cut into so many stretches, and the end of each is held out, so that calibration
@@ -26,10 +26,10 @@ const HELD_OUT: f64 = 0.3;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No class had enough rows for two voters.
-    #[error(
-        "no class of events has the {CLASS_MIN_ROWS} rows that models need; most: {most} of {class}"
-    )]
+    #[error("no class of events has the {needed} rows that models need; most: {most} of {class}")]
     TooFewRows {
+        /// Rows that a class needs.
+        needed: usize,
         /// Rows of the largest class.
         most: usize,
         /// Its name.
@@ -49,6 +49,9 @@ pub struct Settings {
     pub version: u32,
     /// What it was learnt from, in words.
     pub origin: String,
+    /// Rows that a class needs before it gets models: [`CLASS_MIN_ROWS`] of data known to be good,
+    /// more of data that is only watched.
+    pub class_rows: usize,
 }
 
 /// Learns a bundle from benign rows by class. Classes with too few rows get no models.
@@ -58,7 +61,7 @@ pub struct Settings {
 pub fn train(blocks: &BTreeMap<EventClass, Block>, settings: &Settings) -> Result<Bundle, Error> {
     let mut classes = BTreeMap::new();
     for (&class, block) in blocks {
-        if block.len() >= CLASS_MIN_ROWS
+        if block.len() >= settings.class_rows
             && let Some(models) = train_class(class, block, settings.seed)
         {
             classes.insert(class, models);
@@ -67,6 +70,7 @@ pub fn train(blocks: &BTreeMap<EventClass, Block>, settings: &Settings) -> Resul
     if classes.is_empty() {
         let largest = blocks.iter().max_by_key(|(_, b)| b.len());
         return Err(Error::TooFewRows {
+            needed: settings.class_rows,
             most: largest.map_or(0, |(_, b)| b.len()),
             class: largest.map_or("any class", |(c, _)| c.name()),
         });
