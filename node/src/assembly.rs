@@ -47,10 +47,10 @@ const FRAGILE: Policy = Policy {
     backoff: Policy::new(Strategy::OneForAll).backoff,
 };
 
-/// A detector comes back within 100 ms of its first exit. One that fails every batch is slowed down
-/// by its breaker and back-off to a restart every few seconds, and its vote is missing meanwhile: the
-/// node goes on without it. More than this, as when all detectors of a shard die again and again,
-/// escalates and ends the node.
+/// A detector comes back within 100 ms of its first exit. One that fails every batch is slowed
+/// down by its breaker and back-off to a restart every few seconds, and its vote is missing
+/// meanwhile: the node goes on without it. More than this, as when all detectors of a shard die
+/// again and again, escalates and ends the node.
 pub const DETECTORS: Policy = Policy {
     strategy: Strategy::OneForOne,
     intensity: Intensity { restarts: 60, window: Duration::from_secs(60) },
