@@ -84,6 +84,9 @@ pub struct Input {
     pub ready: Option<Ready>,
     dealt: Option<(Checkpoint, Option<Arc<Segment>>, IntakeCounts)>,
     ended: bool,
+    /// The present segment is read to its end, and why some of the log may be lost after it; the
+    /// next one begins when its last batch is dealt.
+    over: Option<Option<String>>,
     /// What went wrong with it as a whole.
     pub problems: Vec<String>,
     /// Bytes taken from where it lies (packed bytes, if packed).
@@ -158,6 +161,7 @@ impl Input {
             ready: None,
             dealt: None,
             ended: false,
+            over: None,
             problems: Vec::new(),
             consumed: 0,
         }
@@ -169,39 +173,38 @@ impl Input {
     /// When the input cannot be read on; what was read before is still decoded first.
     pub async fn advance(&mut self, flush: bool) -> Result<Next, Error> {
         loop {
-            if self.ready.is_some() || self.take(false) {
+            let whole = self.ended || self.over.is_some();
+            if self.ready.is_some() || self.take(whole) {
                 return Ok(Next::Ready);
             }
             if self.ended {
-                let rest = self.take(true);
-                return Ok(if rest { Next::Ready } else { Next::Ended });
+                return Ok(Next::Ended);
             }
-            let step = self.read().await?;
-            if matches!(step, Step::Idle | Step::Waiting(_)) {
-                let rest = flush && self.take(true);
-                return Ok(if rest { Next::Ready } else { Next::Idle });
+            if let Some(gap) = self.over.take() {
+                self.next_segment(gap);
             }
-            if let Step::NextSegment { gap } = step {
-                self.decoder.finish();
-                // A segment's rest fits one batch at most, since reading stops at full ones.
-                let rest = self.take(true);
-                let next = self.next_segment(gap)?;
-                if rest {
-                    return Ok(next);
+            match self.read().await? {
+                Step::Idle | Step::Waiting(_) => {
+                    let rest = flush && self.take(true);
+                    return Ok(if rest { Next::Ready } else { Next::Idle });
                 }
+                Step::NextSegment { gap } => {
+                    self.decoder.finish();
+                    self.over = Some(gap);
+                }
+                Step::Data(_) => {}
             }
         }
     }
 
-    /// Goes on to the next segment; a batch of the old one may be ready.
-    fn next_segment(&mut self, gap: Option<String>) -> Result<Next, Error> {
+    /// Goes on to the next segment, once all batches of the old one are dealt.
+    fn next_segment(&mut self, gap: Option<String>) {
         if let Some(gap) = gap {
             self.problem(gap);
         }
         self.earlier.add(&self.decoder.counts());
         self.decoder = Decoder::new(self.id, self.options.clone());
         self.segment = None;
-        Ok(if self.ready.is_some() { Next::Ready } else { Next::Idle })
     }
 
     fn problem(&mut self, what: String) {

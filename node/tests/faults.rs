@@ -9,30 +9,29 @@ use actors::detection::detector::fault_points;
 use actors::ports::Buggify;
 use conn::{Conn, HEADER, SCAN_EVERY, SCAN_FLOWS};
 use detection::bundle::Bundle;
+use detection::ensemble::voters;
 use detection::rules::RuleSet;
 use learning::{CLASS_MIN_ROWS, Settings};
-use node::assembly::declared;
+use node::assembly::{DETECTORS, declared};
 use node::host::Place;
 use node::report::RunReport;
-use node::run::{Error, Progress, Request, run};
-use std::collections::BTreeSet;
+use node::run::{Error, LIVE_PATIENCE, Progress, Request, run};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use threat::DetectorKind;
 use threat::verdict::Absence;
+use threat::{DetectorKind, EventClass};
 use tokio::sync::{oneshot, watch};
 
-const PATIENCE: Duration = Duration::from_millis(80);
+/// From a fault to the verdicts that do without what is faulty.
+const TAKEN_OVER_WITHIN: Duration = Duration::from_millis(100);
 
-/// The voters on flows.
-const VOTERS: [DetectorKind; 3] =
-    [DetectorKind::Forest, DetectorKind::Sequence, DetectorKind::Bayes];
-
-/// Event to verdict while a fault lasts: the patience, a tick, and what a busy machine adds.
-const JUDGED_WITHIN: Duration = Duration::from_millis(250);
+/// The same on a machine that is busy with other things. Of the runs with one kind of fault the
+/// quickest has to do with the time above: what a machine adds now and then is not the node's,
+/// what it adds each time would be.
+const TAKEN_OVER_AT_ALL: Duration = Duration::from_millis(500);
 
 /// Verdicts that may be on their way when counts are looked at: a shard's credits.
 const ON_THEIR_WAY: u64 = 9 * 256;
@@ -46,12 +45,7 @@ struct Planted(Mutex<BTreeSet<&'static str>>);
 
 impl Buggify for Planted {
     fn fires(&self, point: &'static str) -> bool {
-        let fires = self.0.lock().unwrap().contains(point);
-        if fires && point.ends_with(".stuck") {
-            // As stuck as a busy loop, and leaves the processor to the others.
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        fires
+        self.0.lock().unwrap().contains(point)
     }
 }
 
@@ -87,19 +81,41 @@ fn request(places: Vec<(Place, Option<u64>)>) -> Request {
     Request::new(places, rules(), "10/million".parse().unwrap())
 }
 
-async fn bundle() -> Arc<Bundle> {
-    static BUNDLE: OnceLock<Arc<Bundle>> = OnceLock::new();
-    if let Some(bundle) = BUNDLE.get() {
+/// A log that is fed, and who votes on its events.
+#[derive(Clone, Copy)]
+struct Fed {
+    path: &'static str,
+    voters: [DetectorKind; 3],
+}
+
+/// Flows: scans in them are told by rules.
+const FLOWS: Fed = Fed { path: "conn", voters: voters(EventClass::Flow) };
+
+/// The same lines as a log that nobody knows.
+const OTHERS: Fed = Fed { path: "custom", voters: voters(EventClass::Generic) };
+
+impl Fed {
+    fn header(&self) -> String {
+        HEADER.replace("#path\tconn", &format!("#path\t{}", self.path))
+    }
+}
+
+async fn bundle(fed: Fed) -> Arc<Bundle> {
+    static BUNDLES: Mutex<BTreeMap<&str, Arc<Bundle>>> = Mutex::new(BTreeMap::new());
+    if let Some(bundle) = BUNDLES.lock().unwrap().get(fed.path) {
         return Arc::clone(bundle);
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("good.log");
-    std::fs::write(&path, Conn::log(3, 0.2, false, 4_000)).unwrap();
+    let log = Conn::log(3, 0.2, false, 4_000).replace(HEADER, &fed.header());
+    std::fs::write(&path, log).unwrap();
     let settings =
         Settings { seed: 1, version: 1, origin: "good.log".into(), class_rows: CLASS_MIN_ROWS };
     let options = intake::Options::default();
     let made = node::learn::bundle(&[Place::File(path)], &options, settings).await.unwrap().0;
-    Arc::clone(BUNDLE.get_or_init(|| Arc::new(made)))
+    let made = Arc::new(made);
+    BUNDLES.lock().unwrap().insert(fed.path, Arc::clone(&made));
+    made
 }
 
 /// A run under way, fed until it is told to end.
@@ -113,20 +129,20 @@ struct Live {
 }
 
 impl Live {
-    async fn start() -> Self {
+    async fn start(fed: Fed) -> Self {
         let (planted, end) = (Arc::new(Planted::default()), Arc::new(AtomicBool::new(false)));
         let lines = Arc::new(AtomicU64::new(0));
         let reader = Paced {
             conn: Conn::new(11, 0.2, true),
             end: Arc::clone(&end),
             lines: Arc::clone(&lines),
-            ready: HEADER.as_bytes().to_vec(),
+            ready: fed.header().into_bytes(),
         };
         let request = Request {
             readers: vec![("paced".into(), Box::new(reader))],
-            bundle: Some(bundle().await),
+            bundle: Some(bundle(fed).await),
             shards: 1,
-            patience: Some(PATIENCE),
+            patience: Some(LIVE_PATIENCE),
             buggify: Arc::clone(&planted) as Arc<dyn Buggify>,
             ..request(Vec::new())
         };
@@ -148,6 +164,21 @@ impl Live {
             assert!(!self.run.is_finished(), "the run ended");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
+    }
+
+    /// The longest time without a new verdict within `lasts`. Batches come every 20 ms.
+    async fn longest_pause(&self, lasts: Duration) -> Duration {
+        let begun = Instant::now();
+        let (mut events, mut since, mut longest) = (self.judged().0, begun, Duration::ZERO);
+        while begun.elapsed() < lasts {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            let now = self.judged().0;
+            longest = longest.max(since.elapsed());
+            if now > events {
+                (events, since) = (now, Instant::now());
+            }
+        }
+        longest
     }
 
     fn plant(&self, points: &[&'static str]) {
@@ -187,16 +218,19 @@ fn missing(report: &RunReport, detector: DetectorKind, reasons: &[Absence]) -> u
 }
 
 /// Plants faults of one kind in some detectors for a while, and looks at all that must hold.
-async fn faulty(kind: usize, reasons: &[Absence], detectors: &[DetectorKind]) {
-    let points: Vec<&'static str> = detectors.iter().map(|&d| fault_points(d)[kind]).collect();
-    let live = Live::start().await;
+/// Returns how long it took to do without them.
+async fn faulty(fed: Fed, kind: usize, reasons: &[Absence], faulty: &[DetectorKind]) -> Duration {
+    let points: Vec<&'static str> = faulty.iter().map(|&d| fault_points(d)[kind]).collect();
+    let live = Live::start(fed).await;
     live.judge(3_000).await;
     let (before, threats) = live.judged();
     live.plant(&points);
+    let taken_over = live.longest_pause(Duration::from_millis(400)).await;
     // Two scans begin in so many flows.
     live.judge(2 * SCAN_EVERY).await;
     let during = live.judged();
-    assert!(during.1 - threats >= SCAN_FLOWS / 2, "{points:?}: rules found {during:?}");
+    let found = during.1 - threats;
+    assert!(fed.path != "conn" || found >= SCAN_FLOWS / 2, "{points:?}: rules found {during:?}");
     live.heal();
     // The breaker probes after 1.2 s at most; the longest back-off of so many exits is as long.
     tokio::time::sleep(Duration::from_secs(3)).await;
@@ -204,27 +238,32 @@ async fn faulty(kind: usize, reasons: &[Absence], detectors: &[DetectorKind]) {
     let healed = live.judged().0;
     live.judge(6_000).await;
     let report = live.finish().await;
-    for &detector in detectors {
+    for &detector in faulty {
         let named = missing(&report, detector, reasons);
         assert!(named > 0, "{points:?}: {:?}", report.verdicts.missing);
     }
-    for other in VOTERS.iter().filter(|v| !detectors.contains(v)) {
+    for other in fed.voters.iter().filter(|v| !faulty.contains(v)) {
         let gone = missing(&report, *other, reasons);
         assert_eq!(gone, 0, "{points:?} took {other:?} with it: {:?}", report.verdicts.missing);
     }
     let back = report.verdicts.total - healed + before - 2 * ON_THEIR_WAY;
     assert!(report.verdicts.by_voters > back, "{points:?}: {:?}", report.verdicts);
-    let [_, _, p99] = report.latency_ms;
-    println!("{points:?}: verdicts {:?}, latency {:?} ms", report.verdicts, report.latency_ms);
-    assert!(p99 < JUDGED_WITHIN.as_secs_f64() * 1e3, "{points:?}: 99% in {p99} ms");
+    println!("{points:?}: over in {taken_over:?}, latency {:?} ms", report.latency_ms);
+    taken_over
 }
 
 async fn each_and_all(kind: usize, reasons: &[Absence]) {
     let _turn = ONE_AT_A_TIME.lock().await;
-    for detector in VOTERS {
-        faulty(kind, reasons, &[detector]).await;
+    let mut times = Vec::new();
+    for detector in FLOWS.voters {
+        times.push(faulty(FLOWS, kind, reasons, &[detector]).await);
     }
-    faulty(kind, reasons, &VOTERS).await;
+    times.push(faulty(FLOWS, kind, reasons, &FLOWS.voters).await);
+    // The fourth detector votes on what the sequence has nothing to say on.
+    times.push(faulty(OTHERS, kind, reasons, &[DetectorKind::Neighbours]).await);
+    let (quickest, slowest) = (times.iter().min(), times.iter().max());
+    assert!(quickest.is_some_and(|&t| t <= TAKEN_OVER_WITHIN), "{times:?}");
+    assert!(slowest.is_some_and(|&t| t <= TAKEN_OVER_AT_ALL), "{times:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -254,16 +293,16 @@ fn path_of(detector: DetectorKind) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_detectors_come_back() {
     let _turn = ONE_AT_A_TIME.lock().await;
-    let live = Live::start().await;
+    let live = Live::start(FLOWS).await;
     live.judge(2_000).await;
-    for detector in VOTERS {
+    for detector in FLOWS.voters {
         live.progress.directory.actor(&path_of(detector)).unwrap().kill();
         live.judge(1_000).await;
         live.whole().await;
     }
     let restarts = live.progress.directory.list();
     let restarts = restarts.iter().filter(|l| l.restarts == 1).count();
-    assert_eq!(restarts, VOTERS.len(), "each once, and nothing else");
+    assert_eq!(restarts, FLOWS.voters.len(), "each once, and nothing else");
     let report = live.finish().await;
     assert!(report.verdicts.by_voters > report.verdicts.total / 2, "{:?}", report.verdicts);
 }
@@ -282,7 +321,7 @@ async fn storm(live: &Live, path: &str, lasts: Duration) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_detector_that_dies_at_once_is_slowed_down_and_costs_only_its_vote() {
     let _turn = ONE_AT_A_TIME.lock().await;
-    let (live, forest) = (Live::start().await, path_of(DetectorKind::Forest));
+    let (live, forest) = (Live::start(FLOWS).await, path_of(DetectorKind::Forest));
     live.judge(1_000).await;
     storm(&live, &forest, Duration::from_secs(4)).await;
     let list = live.progress.directory.list();
@@ -297,49 +336,41 @@ async fn a_detector_that_dies_at_once_is_slowed_down_and_costs_only_its_vote() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn detectors_that_all_die_at_once_escalate_as_declared() {
+    let _turn = ONE_AT_A_TIME.lock().await;
+    let live = Live::start(FLOWS).await;
+    live.judge(1_000).await;
+    let begun = Instant::now();
+    let paths = FLOWS.voters.map(path_of);
+    while !live.run.is_finished() && begun.elapsed() < DETECTORS.intensity.window {
+        for path in &paths {
+            if let Some(actor) = live.progress.directory.actor(path) {
+                actor.kill();
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let list = live.progress.directory.list();
+    let restarts: u64 = list.iter().map(|l| l.restarts).sum();
+    live.end.store(true, SeqCst);
+    assert!(live.run.is_finished(), "{restarts} restarts and the run went on");
+    let declared = u64::from(DETECTORS.intensity.restarts);
+    assert!((declared - 3..=declared).contains(&restarts), "{restarts} restarts");
+    let Err(Error::GaveUp(why)) = live.run.await.unwrap() else { panic!("no escalation") };
+    assert!(why.contains("detectors"), "{why}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_loss_of_what_holds_batches_ends_the_run_and_is_named() {
     let _turn = ONE_AT_A_TIME.lock().await;
     for actor in ["shard[0]/features", "shard[0]/ensemble", "threats"] {
         let path = format!("node/detection/{actor}");
-        let live = Live::start().await;
+        let live = Live::start(FLOWS).await;
         live.judge(1_000).await;
         storm(&live, &path, Duration::from_secs(20)).await;
         live.end.store(true, SeqCst);
         assert!(live.run.is_finished(), "{path} was lost and the run went on");
         let Err(Error::GaveUp(why)) = live.run.await.unwrap() else { panic!("{path} is no loss") };
         assert!(why.contains(&path), "{path}: {why}");
-    }
-}
-
-async fn one_shot(log: &Path, shards: usize, output: &Path) -> RunReport {
-    let request = Request {
-        shards,
-        output: Some(output.to_owned()),
-        ..request(vec![(Place::File(log.to_owned()), None)])
-    };
-    let (_stop, stopped) = watch::channel(false);
-    run(request, stopped, |_| {}).await.unwrap()
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_same_file_gives_the_same_threats_whatever_the_shards() {
-    let _turn = ONE_AT_A_TIME.lock().await;
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("conn.log");
-    std::fs::write(&log, Conn::log(21, 0.5, true, 12_000)).unwrap();
-    let mut seen = Vec::new();
-    for (i, shards) in [1, 1, 2, 4].into_iter().enumerate() {
-        let output = folder.path().join(format!("{i}.ndjson"));
-        let report = one_shot(&log, shards, &output).await;
-        assert!(report.bundle.is_some(), "it learnt while it watched");
-        let mut threats: Vec<_> =
-            report.threats.iter().map(|t| (t.id, t.count, t.severity)).collect();
-        threats.sort_unstable();
-        assert!(!threats.is_empty());
-        seen.push((shards, threats, std::fs::read(&output).unwrap()));
-    }
-    assert!(seen[0].2 == seen[1].2, "two runs, two files");
-    for (shards, threats, _) in &seen[1..] {
-        assert_eq!(threats, &seen[0].1, "{shards} shards");
     }
 }

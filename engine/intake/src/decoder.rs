@@ -7,18 +7,16 @@ use crate::error::Error;
 use crate::formats::{Format, Headers};
 use crate::frame::{Frame, Framer};
 use crate::quarantine::Quarantine;
+use crate::reading::{content, read};
 use crate::record::Parsed;
 use serde::{Deserialize, Serialize};
 use threat::event::{Position, RawRef};
-use threat::limits::{BATCH_EVENTS, RECORD_BYTES};
-use threat::{EventBatch, IntakeCounts, SourceId, Timestamp};
+use threat::limits::{BATCH_EVENTS, BATCH_SPAN_SECS, RECORD_BYTES};
+use threat::{Event, EventBatch, IntakeCounts, SourceId, Timestamp};
 
 /// Raw bytes that a batch may hold: it is closed early when long records fill it, so that a batch
 /// of records at the length limit does not grow to 256 of them.
 pub const BATCH_BYTES: usize = 4 << 20;
-
-/// Records that [`Format::sniff`] looks at before it gives up: banners and comments come first.
-const SNIFFED_RECORDS: usize = 32;
 
 /// How to read a source.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,6 +86,16 @@ impl Coverage {
     }
 }
 
+/// A [`Checkpoint`] without what only comments change.
+#[derive(Clone, Copy)]
+struct Standing {
+    offset: u64,
+    line: u64,
+    counts: IntakeCounts,
+    coverage: Coverage,
+    format: Option<Format>,
+}
+
 /// Decodes one source.
 #[derive(Debug)]
 pub struct Decoder {
@@ -100,6 +108,9 @@ pub struct Decoder {
     coverage: Coverage,
     quarantine: Quarantine,
     batch: EventBatch,
+    /// The event of the last record when it lies too far from the batch's first, with its raw
+    /// bytes: it begins the next batch.
+    ahead: Option<(Event, Vec<u8>)>,
     /// Why the source broke off.
     broken: String,
     /// At the end of the last batch handed out.
@@ -133,6 +144,7 @@ impl Decoder {
             coverage: checkpoint.coverage,
             quarantine: Quarantine::default(),
             batch: EventBatch { source: checkpoint.source, ..EventBatch::default() },
+            ahead: None,
             broken: String::new(),
             checkpoint: checkpoint.clone(),
             options,
@@ -162,18 +174,38 @@ impl Decoder {
     /// records moved the offset. Its `sequence` is 0: the caller numbers batches. `None`: push
     /// more.
     pub fn next_batch(&mut self, flush: bool) -> Option<EventBatch> {
+        if let Some((event, raw)) = self.ahead.take() {
+            hold(&mut self.batch, event, &raw);
+        }
         loop {
             let full = self.batch.events.len() >= self.options.batch_events.max(1)
                 || self.batch.bytes.len() >= BATCH_BYTES;
+            let before = self.standing();
             if full {
-                return Some(self.take_batch());
+                return Some(self.take_batch(before));
             }
             let Some((position, frame)) = self.framer.next() else { break };
             self.record(position, frame);
+            if self.part_far_event() {
+                return Some(self.take_batch(before));
+            }
         }
         let moved = self.framer.position().offset != self.checkpoint.offset
             || self.counts != self.checkpoint.counts;
-        (flush && moved).then(|| self.take_batch())
+        (flush && moved).then(|| self.take_batch(self.standing()))
+    }
+
+    /// Takes the last event out again when the batch would span too much with it.
+    fn part_far_event(&mut self) -> bool {
+        let [first, .., last] = self.batch.events.as_slice() else { return false };
+        if last.time.since(first.time).abs() <= BATCH_SPAN_SECS {
+            return false;
+        }
+        self.ahead = self.batch.events.pop().map(|event| {
+            let raw = self.batch.bytes.split_off(event.raw.start as usize);
+            (event, raw)
+        });
+        true
     }
 
     /// Counts of everything decoded so far; they always balance.
@@ -201,15 +233,27 @@ impl Decoder {
         &self.checkpoint
     }
 
-    fn take_batch(&mut self) -> EventBatch {
+    /// Where the decoder stands between two records.
+    fn standing(&self) -> Standing {
         let position = self.framer.position();
-        self.checkpoint = Checkpoint {
-            source: self.source,
+        Standing {
             offset: position.offset,
             line: position.line - 1,
             counts: self.counts,
             coverage: self.coverage,
             format: self.format,
+        }
+    }
+
+    fn take_batch(&mut self, at: Standing) -> EventBatch {
+        self.checkpoint = Checkpoint {
+            source: self.source,
+            offset: at.offset,
+            line: at.line,
+            counts: at.counts,
+            coverage: at.coverage,
+            format: at.format,
+            // Only a comment changes these, and it ends no batch.
             headers: self.headers.clone(),
         };
         let next = EventBatch {
@@ -219,8 +263,8 @@ impl Decoder {
             ..EventBatch::default()
         };
         let mut batch = std::mem::replace(&mut self.batch, next);
-        batch.end_offset = position.offset;
-        batch.counts = self.counts;
+        batch.end_offset = at.offset;
+        batch.counts = at.counts;
         batch
     }
 
@@ -247,10 +291,7 @@ impl Decoder {
                 self.coverage.typed += u64::from(typed);
                 self.coverage.extra += event.extra.len() as u64;
                 event.position = position;
-                let start = self.batch.bytes.len() as u32;
-                event.raw = RawRef { start, len: record.len() as u32 };
-                self.batch.bytes.extend_from_slice(record);
-                self.batch.events.push(*event);
+                hold(&mut self.batch, *event, record);
             }
             Ok(Parsed::Comment) => self.counts.comments += 1,
             Err(reason) => {
@@ -261,102 +302,9 @@ impl Decoder {
     }
 }
 
-/// A record without its carriage return, and the first of a source without its byte order mark.
-fn content(record: &[u8], position: Position) -> &[u8] {
-    let record = record.strip_suffix(b"\r").unwrap_or(record);
-    if position.offset == 0 {
-        record.strip_prefix(b"\xef\xbb\xbf").unwrap_or(record)
-    } else {
-        record
-    }
-}
-
-/// Lines without a record: blank ones, and the brackets of an array written one element a line.
-fn is_blank(record: &[u8]) -> bool {
-    matches!(record.trim_ascii(), b"" | b"[" | b"]" | b"],")
-}
-
-/// Reads a record in the current format; else in whichever other takes it, which then is the
-/// current.
-fn read(
-    record: &[u8],
-    format: &mut Option<Format>,
-    headers: &mut Headers,
-    options: &Options,
-) -> Result<Parsed, Error> {
-    // the usual record begins with none of these: no need to look further
-    if record.first().is_none_or(|b| b.is_ascii_whitespace() || matches!(b, b'[' | b']'))
-        && is_blank(record)
-    {
-        return Ok(Parsed::Comment);
-    }
-    let mut reason = Error::Unknown;
-    if let Some(current) = *format {
-        match current.read(record, headers, options) {
-            Ok(parsed) => return Ok(parsed),
-            Err(error) if options.format.is_some() => return comment_or(record, error),
-            Err(error) => reason = error,
-        }
-    }
-    let its_own = format.is_some_and(|f| f.sniffs(record, headers, options));
-    let mut claimed = its_own;
-    for other in Format::ALL {
-        if Some(other) == *format || !other.sniffs(record, headers, options) {
-            continue;
-        }
-        match other.read(record, headers, options) {
-            Ok(parsed) => {
-                *format = Some(other);
-                return Ok(parsed);
-            }
-            // the reason of whoever takes it for its own says most
-            Err(error) if !claimed => {
-                claimed = true;
-                reason = error;
-            }
-            Err(_) => {}
-        }
-    }
-    // broken JSON among lines of another format is best called that
-    if !claimed && (format.is_none() || record.starts_with(b"{")) {
-        reason = unknown(record);
-    }
-    comment_or(record, reason)
-}
-
-/// Lines with `#` are comments wherever nothing reads them.
-fn comment_or(record: &[u8], reason: Error) -> Result<Parsed, Error> {
-    if record.starts_with(b"#") { Ok(Parsed::Comment) } else { Err(reason) }
-}
-
-/// Why nothing reads it.
-fn unknown(record: &[u8]) -> Error {
-    match std::str::from_utf8(record) {
-        Err(e) => Error::Utf8(e.valid_up_to()),
-        Ok(text) if text.trim_start().starts_with('{') => {
-            crate::json::parse(text).err().unwrap_or(Error::Unknown)
-        }
-        Ok(_) => Error::Unknown,
-    }
-}
-
-/// The format of the first record that one of them knows.
-pub(crate) fn sniff(beginning: &[u8]) -> Option<Format> {
-    let options = Options::default();
-    let headers = Headers::default();
-    let mut framer = Framer::new(0, 0, options.max_record_bytes);
-    framer.push(beginning);
-    framer.finish();
-    for _ in 0..SNIFFED_RECORDS {
-        let (position, Frame::Record { start, end }) = framer.next()? else { continue };
-        let record = content(&framer.bytes()[start..end], position);
-        if is_blank(record) {
-            continue;
-        }
-        let found = Format::ALL.into_iter().find(|f| f.sniffs(record, &headers, &options));
-        if found.is_some() {
-            return found;
-        }
-    }
-    None
+/// Appends an event with its raw bytes.
+fn hold(batch: &mut EventBatch, mut event: Event, raw: &[u8]) {
+    event.raw = RawRef { start: batch.bytes.len() as u32, len: raw.len() as u32 };
+    batch.bytes.extend_from_slice(raw);
+    batch.events.push(event);
 }

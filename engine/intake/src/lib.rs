@@ -15,6 +15,7 @@ pub mod formats;
 mod frame;
 mod json;
 mod quarantine;
+mod reading;
 mod record;
 mod taker;
 mod time;

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use intake::{Decoder, Options};
+use threat::limits::BATCH_SPAN_SECS;
 use threat::{SourceId, Timestamp};
 
 /// Seconds since the epoch of all events.
@@ -47,4 +48,32 @@ fn a_date_without_a_year_is_not_of_the_future() {
     let [december, january] = [1_828_421_746, 1_798_848_000];
     assert_eq!(times(&input, options), [december, december, january]);
     assert_eq!(times(&input, limited), [december - 365 * 86_400, december, january]);
+}
+
+#[test]
+fn a_batch_of_a_quiet_log_spans_seconds_and_loses_nothing() {
+    let line = |t: u32| format!("{{\"ts\":{t}.5,\"uid\":\"C{t}\",\"_path\":\"weird\"}}\n");
+    // Ten at once, one a quarter of an hour for a while, one that comes late, and two at the end.
+    let seconds: Vec<u32> =
+        [vec![100; 10], (1..9).map(|i| i * 900).collect(), vec![30], vec![8_000, 8_001]].concat();
+    let input: String = seconds.iter().map(|&t| line(t)).collect();
+    let mut decoder = Decoder::new(SourceId(1), Options::default());
+    let mut batches = Vec::new();
+    for chunk in input.as_bytes().chunks(37) {
+        decoder.push(chunk);
+        batches.extend(std::iter::from_fn(|| decoder.next_batch(false)));
+    }
+    decoder.finish();
+    batches.extend(std::iter::from_fn(|| decoder.next_batch(true)));
+    let sizes: Vec<usize> = batches.iter().map(|b| b.events.len()).collect();
+    assert_eq!(sizes, [10, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2]);
+    for batch in &batches {
+        let (first, last) = (&batch.events[0], batch.events.last().unwrap());
+        assert!(last.time.since(first.time).abs() <= BATCH_SPAN_SECS);
+        assert!(batch.counts.balanced());
+        let end = last.position.offset + u64::from(last.raw.len) + 1;
+        assert_eq!(batch.end_offset, end, "the position is behind the batch's own events");
+        assert!(batch.raw(last).starts_with(b"{\"ts\":"));
+    }
+    assert_eq!(decoder.counts().events, seconds.len() as u64);
 }

@@ -83,7 +83,7 @@ impl Format {
 
     /// The format of the first record in `beginning` that one of them knows.
     pub fn sniff(beginning: &[u8]) -> Option<Self> {
-        crate::decoder::sniff(beginning)
+        crate::reading::sniff(beginning)
     }
 
     /// Whether a record looks like this format, without reading all of it.
