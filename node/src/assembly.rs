@@ -47,13 +47,13 @@ const FRAGILE: Policy = Policy {
     backoff: Policy::new(Strategy::OneForAll).backoff,
 };
 
-/// A detector comes back within 100 ms of its first exit. One that fails every batch is slowed
-/// down by its breaker and back-off to a restart every few seconds, and its vote is missing
-/// meanwhile: the node goes on without it. More than this, as when all detectors of a shard die
-/// again and again, escalates and ends the node.
+/// A detector comes back within 100 ms of its first exit. One that dies again and again is slowed
+/// down by its back-off to a restart every few seconds, at most 31 in the window: alone it never
+/// escalates, since the two other voters go on without it. Two such leave no vote to be had, and
+/// more than 40 restarts in the window escalate and end the node.
 pub const DETECTORS: Policy = Policy {
     strategy: Strategy::OneForOne,
-    intensity: Intensity { restarts: 60, window: Duration::from_secs(60) },
+    intensity: Intensity { restarts: 40, window: Duration::from_secs(60) },
     backoff: Backoff {
         first: Duration::from_millis(20),
         factor: 2.0,

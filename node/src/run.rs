@@ -28,8 +28,9 @@ use store::Store;
 use threat::{SourceId, Text, Threat, Timestamp};
 use tokio::sync::{oneshot, watch};
 
-/// How long a detector may make no progress when events come live: rules take over within 100 ms.
-pub const LIVE_PATIENCE: Duration = Duration::from_millis(80);
+/// How long a detector may make no progress when events come live: rules take over within 100 ms,
+/// of which the rest is for the ensemble's tick and for a busy machine's scheduler.
+pub const LIVE_PATIENCE: Duration = Duration::from_millis(60);
 
 /// The same when files are read to their end: a busy machine must not cost a file its votes.
 pub const FILE_PATIENCE: Duration = Duration::from_secs(2);
