@@ -15,6 +15,7 @@ use intake::{Decoder, Options};
 use learning::{CLASS_MIN_ROWS, Sample, Settings};
 use node::host::clock::{Clock as _, SystemClock};
 use node::host::usage;
+use node::report::model::Latency;
 use node::run::{Request, run as detect};
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
@@ -73,8 +74,8 @@ pub struct Measured {
     pub actors: (f64, f64),
     /// Peak resident memory in MiB.
     pub memory: f64,
-    /// Rate of the latency run, and its p50, p95, p99 in milliseconds.
-    pub latency: (f64, [f64; 3]),
+    /// Rate of the latency run, and what it took from read to verdict.
+    pub latency: (f64, Latency),
 }
 
 impl fmt::Display for Measured {
@@ -98,10 +99,11 @@ impl fmt::Display for Measured {
         let share = 100.0 * self.actors.1 / self.straight.1;
         writeln!(f, "the actor path keeps {share:.0}% of the straight path, by processor time")?;
         writeln!(f, "peak memory {:.0} MiB", self.memory)?;
-        let (rate, [p50, p95, p99]) = self.latency;
+        let (rate, Latency { p50, p95, p99, max }) = self.latency;
         write!(
             f,
-            "read to verdict at {rate:.0} events/s: p50 {p50:.1}, p95 {p95:.1}, p99 {p99:.1} ms"
+            "read to verdict at {rate:.0} events/s: p50 {p50:.1}, p95 {p95:.1}, p99 {p99:.1}, \
+             at most {max:.1} ms"
         )
     }
 }
@@ -295,7 +297,7 @@ async fn through_actors(
     bundle: &Arc<Bundle>,
     shards: usize,
     rate: Option<f64>,
-) -> Result<(f64, f64, [f64; 3]), Error> {
+) -> Result<(f64, f64, Latency), Error> {
     let mut request = Request::new(Vec::new(), Arc::clone(rules), Budget::PerMillion(10.0));
     let reader = Paced { log: Arc::clone(log), at: 0, lines: 0, rate, clock: SystemClock::start() };
     request.readers.push(("bench".into(), Box::new(reader)));

@@ -11,7 +11,7 @@ use detection::rules::RuleSet;
 use detection::tally::Tally;
 use learning::{Plan, Sample, Settings};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +44,33 @@ pub struct Final {
     pub learnt_rows: u64,
     /// Verdicts that found no room as threats.
     pub turned_away: u64,
-    /// Milliseconds from read to verdict: 50th, 95th and 99th percentile of batches.
-    pub latency: [f64; 3],
+    /// From read to verdict.
+    pub latency: Latency,
+}
+
+/// Milliseconds from read to verdict over the latest batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Latency {
+    /// Half of the batches took no longer.
+    pub p50: f64,
+    /// 95 in 100.
+    pub p95: f64,
+    /// 99 in 100.
+    pub p99: f64,
+    /// All of them.
+    pub max: f64,
+}
+
+impl Latency {
+    fn of(batches: &VecDeque<Duration>) -> Self {
+        let mut sorted: Vec<Duration> = batches.iter().copied().collect();
+        sorted.sort_unstable();
+        let quantile = |q: f64| {
+            let at = ((sorted.len() as f64 * q) as usize).min(sorted.len().saturating_sub(1));
+            sorted.get(at).map_or(0.0, |d| d.as_secs_f64() * 1_000.0)
+        };
+        Self { p50: quantile(0.5), p95: quantile(0.95), p99: quantile(0.99), max: quantile(1.0) }
+    }
 }
 
 /// What an operator sees of it.
@@ -225,18 +250,12 @@ impl Threats {
         let barrier = state.barriers.pop_last().map(|(_, b)| b).unwrap_or_default();
         self.record(state, &barrier, true).await?;
         let Some((_, reply)) = state.finish.take() else { return Ok(()) };
-        let mut sorted: Vec<Duration> = state.latencies.iter().copied().collect();
-        sorted.sort_unstable();
-        let percentile = |p: f64| {
-            let at = ((sorted.len() as f64 * p) as usize).min(sorted.len().saturating_sub(1));
-            sorted.get(at).map_or(0.0, |d| d.as_secs_f64() * 1_000.0)
-        };
         let told = Final {
             tally: std::mem::take(&mut state.judgement.tally),
             threats: state.judgement.folder.open().cloned().collect(),
             learnt_rows: state.sample.seen().values().copied().max().unwrap_or(0),
             turned_away: state.judgement.folder.turned_away(),
-            latency: [percentile(0.5), percentile(0.95), percentile(0.99)],
+            latency: Latency::of(&state.latencies),
         };
         // Whoever asked may have gone; the record is written all the same.
         let _gone = reply.send(told).is_err();

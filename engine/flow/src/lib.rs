@@ -1,4 +1,4 @@
-//! How work flows and what happens when a part of it fails: credits and admission, batching, the
+//! How work flows and what happens when a part of it fails: credits and admission, the
 //! circuit breaker, the supervision policy and the declared supervision tree.
 //!
 //! All of these are machines without a clock: `now` is always the time since the node's start, on
@@ -6,7 +6,6 @@
 //! around these machines stand in `actors`.
 
 pub mod admission;
-pub mod batching;
 pub mod breaker;
 pub mod credits;
 pub mod gather;

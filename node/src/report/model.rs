@@ -1,5 +1,6 @@
 //! The report of one run as a value: what was read, how it was judged, what came out.
 
+pub use actors::detection::threats::Latency;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use threat::verdict::Absence;
@@ -218,9 +219,8 @@ pub struct RunReport {
     pub budget: String,
     /// Events scored per second of wall time.
     pub events_per_second: f64,
-    /// Milliseconds from read to verdict: 50th, 95th and 99th percentile of the latest batches.
-    #[serde(default)]
-    pub latency_ms: [f64; 3],
+    /// Milliseconds from read to verdict.
+    pub latency_ms: Latency,
     /// Event time of the earliest event.
     pub first_event: Option<Timestamp>,
     /// Event time of the latest event.
