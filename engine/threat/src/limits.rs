@@ -8,7 +8,7 @@ pub const BATCH_EVENTS: usize = 256;
 /// Seconds of event time that a batch may span. Sources are merged by the first events of their
 /// batches: a batch of a quiet log that spanned hours would carry windows into the future, and
 /// hold back what the same entity does in another log until then.
-pub const BATCH_SPAN_SECS: f64 = 10.0;
+pub const BATCH_SPAN_SECS: f64 = 30.0;
 
 /// A longer record is quarantined, not buffered: the largest real records seen (process events with
 /// command lines) stay under 64 KiB, and a source must not make us hold its whole line.

@@ -70,6 +70,7 @@ fn hour_of_day(time: Timestamp) -> usize {
 #[derive(Clone, Copy, Default)]
 struct LogonSource {
     failures: Halves<u32>,
+    failures_long: Halves<u32>,
     last_failure: Timestamp,
     users: Halves<Distinct<2>>,
 }
@@ -209,17 +210,21 @@ impl Surroundings {
         let state = self.logon_sources.touch(mix64(src.host.hash64()));
         if !late {
             state.failures.turn(event.time, TEN_MINUTES);
+            state.failures_long.turn(event.time, HOUR);
             state.users.turn(event.time, TEN_MINUTES);
             let again = event.time.since(state.last_failure).abs() < ONE_ATTEMPT;
             if auth.outcome == Outcome::Failure && !(again && auth.attempts <= 1) {
                 state.last_failure = event.time;
-                state.failures.now = state.failures.now.saturating_add(auth.attempts.max(1));
+                for failures in [&mut state.failures, &mut state.failures_long] {
+                    failures.now = failures.now.saturating_add(auth.attempts.max(1));
+                }
             }
             if let Some(user) = &event.user {
                 state.users.now.add(hash_bytes(user.as_bytes()));
             }
         }
         window.set(W::AuthFailuresSrc10m, state.failures.total());
+        window.set(W::AuthFailuresSrc1h, state.failures_long.total());
         window.set(W::AuthUsersSrc10m, state.users.estimate());
         if auth.outcome == Outcome::Success {
             // On a machine that many use, the failures of others are not this account's.

@@ -47,6 +47,7 @@ pub const WINDOW_FIELDS: &[(&str, &str)] = &[
     ("dns.query_entropy", "bits per character of the query's longest label"),
     ("dns.query_length", "characters of the query"),
     ("auth.failures_src_10m", "failed authentications from the source in 10 minutes"),
+    ("auth.failures_src_1h", "failed authentications from the source in an hour"),
     ("auth.failures_user_10m", "failed authentications of the account in 10 minutes"),
     ("auth.users_src_10m", "distinct accounts tried from the source in 10 minutes"),
     (
@@ -136,6 +137,8 @@ pub enum WindowField {
     DnsQueryLength,
     /// `auth.failures_src_10m`: failed authentications from the source in 10 minutes.
     AuthFailuresSrc10m,
+    /// `auth.failures_src_1h`: failed authentications from the source in an hour.
+    AuthFailuresSrc1h,
     /// `auth.failures_user_10m`: failed authentications of the account in 10 minutes.
     AuthFailuresUser10m,
     /// `auth.users_src_10m`: distinct accounts tried from the source in 10 minutes.
@@ -196,6 +199,7 @@ impl WindowField {
         Self::DnsQueryEntropy,
         Self::DnsQueryLength,
         Self::AuthFailuresSrc10m,
+        Self::AuthFailuresSrc1h,
         Self::AuthFailuresUser10m,
         Self::AuthUsersSrc10m,
         Self::AuthFailedSourcesDst10m,

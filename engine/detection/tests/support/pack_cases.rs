@@ -260,6 +260,7 @@ fn accounts() -> BTreeMap<&'static str, Case> {
             "Sustained password guessing from one source",
             auth_case(Failure, &[(W::AuthFailuresSrc10m, 90.0)]),
         ),
+        ("Slow guessing from one source", auth_case(Failure, &[(W::AuthFailuresSrc1h, 30.0)])),
         (
             "Repeated failed logons to one account",
             auth_case(Failure, &[(W::AuthFailuresUser10m, 20.0)]),
