@@ -1,14 +1,16 @@
 //! `watchfire detect`: from logs to explained verdicts.
 
 use crate::{exit, paths, runtime};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use clap::Args;
 use detection::calibration::Budget;
 use indicatif::{ProgressBar, ProgressStyle};
+use node::host::Datagrams;
 use node::report::{RunReport, page};
 use node::run::{Progress, Request};
 use node::summary::{self, Style};
 use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -30,6 +32,7 @@ Examples:
   watchfire detect /var/log/zeek --report report.html    one page with every reason
   watchfire detect --baseline last-month/ today.log.gz   learn what is usual first
   zcat old/*.gz | watchfire detect --json -              a summary for scripts
+  watchfire detect --listen 127.0.0.1:5514 --output found.jsonl
   watchfire detect --follow eve.json --output found.jsonl --fail-on high";
 
 #[derive(Args)]
@@ -37,8 +40,12 @@ Examples:
 pub struct Arguments {
     /// Files or folders to read, plain or gzip; `-` is standard input. The format is found by
     /// content
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "listen", value_name = "PATH")]
     paths: Vec<PathBuf>,
+    /// Also take syslog over UDP here, one record a datagram, until interrupted; implies --follow.
+    /// What finds no room is shed, the less urgent first, and counted
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Vec<SocketAddr>,
     /// Keep reading as files grow and are rotated; goes on where it was after a stop or a kill
     #[arg(long)]
     follow: bool,
@@ -102,9 +109,9 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     for (name, why) in &problems {
         eprintln!("watchfire: {name}: {why}");
     }
-    let followed =
-        if arguments.follow { follow_places(&arguments.paths, &places)? } else { places };
-    if followed.is_empty() {
+    let follow = arguments.follow || !arguments.listen.is_empty();
+    let followed = if follow { follow_places(&arguments.paths, &places)? } else { places };
+    if followed.is_empty() && arguments.listen.is_empty() {
         bail!("nothing to read: {}", paths::nothing(&arguments.paths));
     }
     if let Some(path) = &arguments.report {
@@ -122,7 +129,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
     let state = (!arguments.no_state).then(|| paths::state(arguments.state.clone()));
     let request = Request {
         problems,
-        follow: arguments.follow,
+        follow,
+        listeners: listeners(&arguments.listen)?,
         options,
         baseline: baseline.into_iter().map(|(place, _)| place).collect(),
         bundle: arguments.model.as_deref().map(paths::bundle).transpose()?.map(Arc::new),
@@ -134,13 +142,23 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         ..Request::new(followed, rules, arguments.budget)
     };
     let shown = !arguments.quiet && std::io::stderr().is_terminal();
-    let bar = shown.then(|| progress_bar(total.filter(|_| !arguments.follow)));
+    let bar = shown.then(|| progress_bar(total.filter(|_| !follow)));
     let runtime = runtime()?;
     let watched = runtime.block_on(watched(request, bar));
     // A read of a pipe that nobody writes to cannot be called off: its thread is left behind.
     runtime.shutdown_background();
     let (report, interrupted) = watched?;
-    finish(&arguments, report, interrupted)
+    finish(&arguments, report, interrupted && !follow)
+}
+
+fn listeners(addresses: &[SocketAddr]) -> Result<Vec<Datagrams>> {
+    let bind = |&address| {
+        let bound = Datagrams::bind(address);
+        let bound = bound.with_context(|| format!("cannot listen on udp:{address}"))?;
+        eprintln!("watchfire: listening on udp:{}", bound.address());
+        Ok(bound)
+    };
+    addresses.iter().map(bind).collect()
 }
 
 /// Followed files need not be there yet; folders stand for the files in them now.
@@ -258,9 +276,5 @@ fn finish(arguments: &Arguments, mut report: RunReport, interrupted: bool) -> Re
         eprintln!("watchfire: nothing was read: {why}");
         return Ok(ExitCode::from(exit::FAILED));
     }
-    Ok(if interrupted && !arguments.follow {
-        ExitCode::from(exit::INTERRUPTED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(if interrupted { ExitCode::from(exit::INTERRUPTED) } else { ExitCode::SUCCESS })
 }

@@ -4,6 +4,7 @@
 //! goes to the threats actor: "before the batch of this number all inputs stand so", which makes
 //! positions, counts and threats move together.
 
+use crate::host::Received;
 use crate::host::follow::POLL_INTERVAL;
 use crate::inputs::{Error, Input, Next, reason};
 use actors::detection::Deal;
@@ -82,6 +83,8 @@ pub struct Done {
     pub problems: Vec<String>,
     /// Some of the records set aside: line, reason, beginning.
     pub quarantined: Vec<(u64, String, String)>,
+    /// What became of its datagrams, where it has any.
+    pub received: Received,
 }
 
 /// Opens an input when its turn comes.
@@ -155,8 +158,9 @@ impl Dealer {
                 Choice::Ended => break,
                 Choice::Idle => {
                     self.barrier_if_due(self.sequence)?;
+                    let soonest = self.inputs.iter().map(Input::poll_interval).min();
                     tokio::select! {
-                        () = tokio::time::sleep(POLL_INTERVAL) => {}
+                        () = tokio::time::sleep(soonest.unwrap_or(POLL_INTERVAL)) => {}
                         _changed = stop.changed() => {}
                     }
                 }
@@ -305,6 +309,7 @@ fn summary(input: &Input) -> Done {
         name: input.name.clone(),
         format: decoder.format().map_or_else(|| "unknown".into(), |f| f.name().to_owned()),
         counts,
+        received: input.received,
         problems,
         quarantined: decoder
             .quarantine()

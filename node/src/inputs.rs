@@ -3,11 +3,15 @@
 //! Reading blocks, so it is done on the runtime's blocking threads; decoding is not. A followed log
 //! is a chain of segments (files after rotation), each decoded from its own beginning.
 
-use crate::host::{ByteSource, FollowCheckpoint, Follower, Place, Segment, Start, Step};
+use crate::host::follow::POLL_INTERVAL;
+use crate::host::{
+    ByteSource, Datagrams, FollowCheckpoint, Follower, Place, Received, Segment, Start, Step,
+};
 use intake::{Checkpoint, Decoder, Options};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 use threat::{EventBatch, IntakeCounts, SourceId};
 
 /// Problems of one input that are kept to show: rotation gaps, a damaged end.
@@ -16,6 +20,9 @@ const PROBLEMS: usize = 20;
 /// What went wrong with an input as a whole.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// Its socket can no longer be read.
+    #[error("datagrams: {0}")]
+    Datagrams(std::io::Error),
     /// It cannot be read.
     #[error(transparent)]
     Read(#[from] crate::host::read::Error),
@@ -45,9 +52,13 @@ pub fn reason(name: &str, error: &Error) -> String {
     bare.map_or(text.clone(), ToOwned::to_owned)
 }
 
+/// How long datagrams may wait for a batch to fill.
+const DATAGRAM_INTERVAL: Duration = Duration::from_millis(5);
+
 enum Reader {
     Once(ByteSource),
     Follow(Box<Follower>),
+    Datagrams(Datagrams),
 }
 
 /// A decoded batch with the position after it.
@@ -87,6 +98,8 @@ pub struct Input {
     /// The present segment is read to its end, and why some of the log may be lost after it; the
     /// next one begins when its last batch is dealt.
     over: Option<Option<String>>,
+    /// What became of its datagrams, where it has any.
+    pub received: Received,
     /// What went wrong with it as a whole.
     pub problems: Vec<String>,
     /// Bytes taken from where it lies (packed bytes, if packed).
@@ -115,6 +128,13 @@ impl Input {
     ) -> Result<Self, Error> {
         let source = ByteSource::new(name.clone(), reader)?;
         Ok(Self::new(id, name, options, Reader::Once(source)))
+    }
+
+    /// Takes what comes as datagrams, without an end. What was received is gone with the process:
+    /// there is no position to go on from.
+    pub fn datagrams(id: SourceId, datagrams: Datagrams, options: &Options) -> Self {
+        let name = datagrams_name(&datagrams);
+        Self::new(id, name, options, Reader::Datagrams(datagrams))
     }
 
     /// Follows the log at `path`, from where `stored` says or from its beginning.
@@ -162,6 +182,7 @@ impl Input {
             dealt: None,
             ended: false,
             over: None,
+            received: Received::default(),
             problems: Vec::new(),
             consumed: 0,
         }
@@ -235,12 +256,19 @@ impl Input {
                     source.read_chunk(&mut bytes).map(Step::Data).map_err(Error::from)
                 }
                 Reader::Follow(follower) => follower.poll(&mut bytes).map_err(Error::from),
+                Reader::Datagrams(datagrams) => {
+                    datagrams.poll(&mut bytes).map_err(Error::Datagrams)
+                }
             };
             (reader, bytes, step)
         });
         let (reader, bytes, step) = work.await.map_err(|_| Error::Panicked)?;
         match &reader {
             Reader::Once(source) => self.consumed = source.consumed(),
+            Reader::Datagrams(datagrams) => {
+                self.consumed += bytes.len() as u64;
+                self.received = datagrams.received();
+            }
             Reader::Follow(follower) => {
                 self.consumed += bytes.len() as u64;
                 // What is left of a segment that is over still belongs to it.
@@ -266,6 +294,14 @@ impl Input {
                 self.ended = true;
                 Ok(Step::Data(0))
             }
+        }
+    }
+
+    /// How long to wait before looking again when there is nothing.
+    pub const fn poll_interval(&self) -> Duration {
+        match self.reader {
+            Some(Reader::Datagrams(_)) => DATAGRAM_INTERVAL,
+            _ => POLL_INTERVAL,
         }
     }
 
@@ -300,4 +336,9 @@ impl Input {
     pub const fn decoder(&self) -> &Decoder {
         &self.decoder
     }
+}
+
+/// What a socket's source is called.
+pub fn datagrams_name(datagrams: &Datagrams) -> String {
+    format!("udp:{}", datagrams.address())
 }

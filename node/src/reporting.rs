@@ -54,6 +54,10 @@ pub fn report(story: Story<'_>) -> RunReport {
     let threats: Vec<Threat> = kept.threats.into_values().collect();
     let incidents = incidents::group(&threats, INCIDENTS);
     let seconds = elapsed.as_secs_f64();
+    let mut shed = BTreeMap::new();
+    for (why, datagrams) in done.iter().flat_map(|d| d.received.lost()) {
+        *shed.entry(why.to_owned()).or_default() += datagrams;
+    }
     let needed = FIRST_BUNDLE_ROWS as u64;
     RunReport {
         version: crate::VERSION.to_owned(),
@@ -79,6 +83,7 @@ pub fn report(story: Story<'_>) -> RunReport {
         bundle: bundle.as_deref().map(|b| bundle_report(b, &request.budget)),
         labelled: labelled(&tally),
         overload: Overload {
+            shed,
             held_back,
             threats_turned_away: found.turned_away,
             ..Overload::default()
@@ -100,6 +105,7 @@ fn source(done: Done) -> SourceReport {
         counts: done.counts,
         problems: done.problems,
         quarantined: done.quarantined.into_iter().map(example).collect(),
+        received: done.received,
     }
 }
 

@@ -3,8 +3,8 @@
 use crate::assembly::{self, Node, Parts};
 use crate::dealer::{self, Dealer, Done, Open, Shards};
 use crate::host::output::Output;
-use crate::host::{Place, SystemClock};
-use crate::inputs::Input;
+use crate::host::{Datagrams, Place, SystemClock};
+use crate::inputs::{Input, datagrams_name};
 use crate::learn;
 use crate::recorder::{
     self, NEWEST_CHECKPOINT, OUTPUT_CHECKPOINT, SOURCE_CHECKPOINT, Shared, StoreRecorder, Telling,
@@ -74,6 +74,8 @@ pub struct Request {
     pub places: Vec<(Place, Option<u64>)>,
     /// Streams to read beside them, by name: pipes of a caller in this process.
     pub readers: Vec<(String, Box<dyn Read + Send>)>,
+    /// Sockets to take datagrams from beside them, without an end.
+    pub listeners: Vec<Datagrams>,
     /// What could not be read, found before the run: name and reason.
     pub problems: Vec<(String, String)>,
     /// Keep reading.
@@ -112,6 +114,7 @@ impl Request {
         Self {
             places,
             readers: Vec::new(),
+            listeners: Vec::new(),
             problems: Vec::new(),
             follow: false,
             options: intake::Options::default(),
@@ -133,7 +136,8 @@ impl Request {
     /// Names of all sources, by their id.
     fn source_names(&self) -> Vec<String> {
         let places = self.places.iter().map(|(place, _)| place.to_string());
-        places.chain(self.readers.iter().map(|(name, _)| name.clone())).collect()
+        let readers = self.readers.iter().map(|(name, _)| name.clone());
+        places.chain(readers).chain(self.listeners.iter().map(datagrams_name)).collect()
     }
 }
 
@@ -376,6 +380,12 @@ fn openers(request: &mut Request, store: Option<&Store>) -> Result<Vec<Open>, Er
         openers.push(Box::new(move || {
             Input::reader(id, name.clone(), reader, &options).map_err(|e| (name, e))
         }));
+    }
+    let before = openers.len();
+    for (number, datagrams) in std::mem::take(&mut request.listeners).into_iter().enumerate() {
+        let id = SourceId((before + number) as u32);
+        let options = request.options.clone();
+        openers.push(Box::new(move || Ok(Input::datagrams(id, datagrams, &options))));
     }
     Ok(openers)
 }

@@ -8,6 +8,7 @@
 
 mod auth_message;
 mod common;
+mod datagram;
 mod decoder;
 mod emit;
 mod error;
@@ -22,6 +23,7 @@ mod time;
 mod zeek;
 mod zeek_places;
 
+pub use datagram::urgency;
 pub use decoder::{BATCH_BYTES, Checkpoint, Coverage, Decoder, Options};
 pub use emit::emit;
 pub use error::Error;

@@ -1,10 +1,11 @@
 //! The host: the only place of this crate that touches the clock, files and the environment.
 //!
 //! Everything here is a plain blocking adapter without decisions about events: which bytes there
-//! are ([`walk`]), reading them ([`read`], [`follow`]), where state lies ([`paths`]), what time it
-//! is ([`clock`]). Threads, actors and formats are elsewhere.
+//! are ([`walk`]), reading them ([`read`], [`follow`], [`datagrams`]), where state lies ([`paths`]),
+//! what time it is ([`clock`]). Actors and formats are elsewhere.
 
 pub mod clock;
+pub mod datagrams;
 pub mod follow;
 pub mod output;
 pub mod paths;
@@ -16,6 +17,7 @@ pub mod usage;
 pub mod walk;
 
 pub use clock::{Clock, SystemClock};
+pub use datagrams::{Datagrams, Received};
 pub use follow::{Follower, Start, Step};
 pub use read::ByteSource;
 pub use segment::{FollowCheckpoint, Segment};

@@ -1,5 +1,6 @@
 //! The report of one run as a value: what was read, how it was judged, what came out.
 
+use crate::host::Received;
 pub use actors::detection::threats::Latency;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -22,6 +23,8 @@ pub struct SourceReport {
     pub problems: Vec<String>,
     /// Some of the records that were set aside.
     pub quarantined: Vec<QuarantineExample>,
+    /// What became of its datagrams, where it has any.
+    pub received: Received,
 }
 
 impl SourceReport {
