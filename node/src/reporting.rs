@@ -82,6 +82,7 @@ pub fn report(story: Story<'_>) -> RunReport {
         histograms: histograms(&tally, bundle.as_deref(), &request.budget),
         bundle: bundle.as_deref().map(|b| bundle_report(b, &request.budget)),
         labelled: labelled(&tally),
+        drift: tally.drift.drifts(),
         overload: Overload {
             shed,
             held_back,

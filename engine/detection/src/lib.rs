@@ -13,6 +13,7 @@ pub mod counterfactual;
 pub mod detector;
 pub mod detectors;
 pub mod dossier;
+pub mod drift;
 pub mod encoder;
 pub mod engine;
 pub mod ensemble;

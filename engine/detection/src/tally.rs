@@ -1,6 +1,7 @@
 //! Counting verdicts for a report: by severity, source and absence, over event time, by score, by
 //! entity, by ground-truth label. All bounded; what finds no room is counted as "others".
 
+use crate::drift::Monitor;
 use crate::features::table::StateTable;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -131,6 +132,8 @@ pub struct Tally {
     pub scores: BTreeMap<(EventClass, Option<DetectorKind>), Bins>,
     /// Rows by label.
     pub labels: BTreeMap<Text, LabelCount>,
+    /// Whose scores have changed.
+    pub drift: Monitor,
     /// Earliest event time.
     pub first: Option<Timestamp>,
     /// Latest event time.
@@ -149,6 +152,7 @@ impl Default for Tally {
             timeline: Timeline::default(),
             scores: BTreeMap::new(),
             labels: BTreeMap::new(),
+            drift: Monitor::default(),
             first: None,
             last: None,
             entities: StateTable::new(ENTITIES),
@@ -180,6 +184,7 @@ impl Tally {
         }
         self.timeline.add(event.time, threat);
         self.votes(event.class(), verdict);
+        self.drift.observe(event.class(), event.entity().id(), event.time, verdict);
         if let Some(label) = &event.label {
             self.label(label, verdict.threat);
         }

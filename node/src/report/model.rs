@@ -2,6 +2,7 @@
 
 use crate::host::Received;
 pub use actors::detection::threats::Latency;
+use detection::drift::Drift;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use threat::verdict::Absence;
@@ -244,6 +245,8 @@ pub struct RunReport {
     pub top_entities: Vec<EntityReport>,
     /// Ground truth by label, where the capture has any.
     pub labelled: Option<BTreeMap<Text, LabelReport>>,
+    /// The voters whose scores of benign events have changed since training.
+    pub drift: Vec<Drift>,
     /// What was turned away.
     pub overload: Overload,
     /// Where to look further.

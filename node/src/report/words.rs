@@ -1,5 +1,6 @@
 //! Numbers, times and hostile text as a person reads them; shared by the page and the terminal.
 
+use detection::drift::{Change, Drift};
 use jiff::Timestamp as Instant;
 use threat::verdict::{Absence, Abstention};
 use threat::{Severity, Timestamp};
@@ -162,6 +163,30 @@ pub const fn absence(a: Absence) -> &'static str {
         Absence::NotANumber => "not a number",
         Absence::BreakerOpen => "circuit breaker open",
     }
+}
+
+/// How a voter's scores have changed since training.
+pub const fn change(d: &Drift) -> &'static str {
+    match d.change {
+        Change::Higher => "higher",
+        Change::Lower => "lower",
+        Change::Wider => "more spread out",
+        Change::Narrower => "closer together",
+        Change::HeavierTail => "more often extreme",
+    }
+}
+
+/// A voter's drift in a sentence.
+pub fn drift(d: &Drift) -> String {
+    format!(
+        "{} scores of {} events are {} than in training, first told at {} ({} in {})",
+        d.detector.name(),
+        d.class.name(),
+        change(d),
+        time(d.first),
+        plural(u64::from(d.alarms), "alarm", "alarms"),
+        plural(d.observations, "observation", "observations"),
+    )
 }
 
 /// Why a voter had nothing to say.

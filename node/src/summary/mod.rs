@@ -9,10 +9,12 @@ mod lines;
 use crate::report::RunReport;
 use crate::report::model::RunState;
 use crate::report::words::{self, absence, number, percent, plural, span, time, visible};
+use detection::drift::Drift;
 use lines::Page;
 use serde_json::{Value, json};
-use threat::Incident;
+use std::collections::BTreeMap;
 use threat::verdict::Absence;
+use threat::{EventClass, Incident};
 
 /// Incidents told in full; the others are counted. A run yields at most so many, a merged one more.
 pub const INCIDENTS_SHOWN: usize = 20;
@@ -47,6 +49,7 @@ pub fn text(report: &RunReport, style: &Style) -> String {
     state(&mut page, report);
     sources(&mut page, report);
     voters(&mut page, report);
+    drifts(&mut page, report);
     load(&mut page, report);
     recall(&mut page, report);
     see_more(&mut page, report);
@@ -167,6 +170,25 @@ fn voters(page: &mut Page, r: &RunReport) {
     }
 }
 
+/// Whose scores of benign events have changed, a line a class.
+fn drifts(page: &mut Page, r: &RunReport) {
+    let mut classes: BTreeMap<EventClass, Vec<&Drift>> = BTreeMap::new();
+    r.drift.iter().for_each(|d| classes.entry(d.class).or_default().push(d));
+    for (class, drifts) in classes {
+        let moved = drifts.iter().map(|d| format!("{} {}", d.detector.name(), words::change(d)));
+        let moved = words::list(&moved.collect::<Vec<_>>());
+        let first = drifts.iter().map(|d| d.first).min().map_or(String::new(), words::time);
+        page.note(
+            "Drift",
+            &format!(
+                "{} scores are no longer as in training since {first}: {moved}; if that is to stay, \
+                 learn anew with `watchfire train`",
+                class.name()
+            ),
+        );
+    }
+}
+
 fn load(page: &mut Page, r: &RunReport) {
     for (why, &n) in r.overload.shed.iter().filter(|(_, n)| **n > 0) {
         page.note("Shed", &format!("{}: {}", plural(n, "event", "events"), visible(why)));
@@ -233,6 +255,7 @@ pub fn json(report: &RunReport) -> Value {
         "first_event": r.first_event.map(at), "last_event": r.last_event.map(at),
         "intake": r.intake(), "verdicts": r.verdicts, "bundle": r.bundle, "budget": r.budget,
         "incidents": incidents, "findings": r.threats.len(), "labelled": r.labelled,
+        "drift": r.drift,
         "sources": r.sources, "overload": r.overload, "outputs": r.outputs,
     })
 }

@@ -3,7 +3,7 @@
 use super::{plots, t};
 use crate::report::model::{RunReport, SourceReport};
 use crate::report::words::{
-    absence, bytes, cut, duration, number, percent, plural, time, visible_record,
+    absence, bytes, cut, drift, duration, number, percent, plural, time, visible_record,
 };
 use maud::{Markup, html};
 
@@ -145,6 +145,9 @@ pub(super) fn run(r: &RunReport) -> Markup {
                     dt { "Missing voter" }
                     dd { (m.detector.name()) " in " (plural(m.verdicts, "verdict", "verdicts"))
                         ": " (absence(m.reason)) }
+                }
+                @for d in &r.drift {
+                    dt { "Drift" } dd { (drift(d)) }
                 }
                 (overload(r))
             }
