@@ -62,7 +62,7 @@ fn training_rows_are_standardised_in_log_and_constants_vanish() {
     for c in 0..2 {
         let column = encoded.column(c);
         let mean = column.mean().unwrap();
-        assert!(mean.abs() < 1e-3 && (column.std(0.0) - 1.0).abs() < 1e-2, "{mean}");
+        assert!(mean.abs() < 1e-3 && (column.std(0.0) - 1.0).abs() < 5e-2, "{mean}");
     }
     assert!(encoded.column(2).iter().all(|&v| v == 0.0));
     let other =

@@ -1,0 +1,10 @@
+//! Judging labelled data with the very parts that judge events: tables as blocks, a bundle's
+//! verdicts on them, and what they are worth.
+
+pub mod flows;
+pub mod judge;
+pub mod metrics;
+pub mod table;
+
+pub use judge::{Judge, Judged};
+pub use table::{Layout, Sheet};
