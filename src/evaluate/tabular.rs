@@ -8,7 +8,7 @@ use detection::calibration::Budget;
 use files::{Events, Table};
 use indicatif::{ProgressBar, ProgressStyle};
 use learning::evaluation::{Judge, Judged, Layout, Sheet, flows, table};
-use learning::{CLASS_MIN_ROWS, Settings};
+use learning::{CLASS_MIN_ROWS, Labelled, Settings};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -134,16 +134,26 @@ fn learn(arguments: &Args, train: &Table, flows: bool, bar: &ProgressBar) -> Res
         }
     };
     bar.set_message(format!("learning from {} rows", block.len()));
-    let benign: Vec<usize> = (0..block.len()).filter(|&r| !attack[r]).collect();
     let settings = Settings {
         seed: arguments.seed,
         version: 1,
         origin: named(),
         class_rows: CLASS_MIN_ROWS,
     };
-    let blocks = BTreeMap::from([(class, block.select(&benign))]);
-    let bundle = learning::train(&blocks, &settings).with_context(named)?;
+    let rows = Labelled { block, labels: labels(&train.sheet, arguments)? };
+    let bundle = learning::train_labelled(class, &rows, &settings).with_context(named)?;
     Ok(Learnt { bundle: Arc::new(bundle), layout })
+}
+
+/// The number of each row's label, 0 for benign rows.
+fn labels(sheet: &Sheet, arguments: &Args) -> Result<Vec<u16>> {
+    let column = sheet.column(&arguments.label)?;
+    let mut known: BTreeMap<&str, u16> = BTreeMap::from([(arguments.benign.as_str(), 0)]);
+    let number = |row| {
+        let next = u16::try_from(known.len()).unwrap_or(u16::MAX);
+        *known.entry(sheet.cell(row, column)).or_insert(next)
+    };
+    Ok((0..sheet.len()).map(number).collect())
 }
 
 fn tell_odd(path: &Path, lines: &[u64]) {

@@ -1,8 +1,9 @@
 //! A bundle's verdicts on rows, by the same scorers and the same ensemble as a shard's.
 
+use detection::block::Block;
 use detection::bundle::Bundle;
 use detection::calibration::Budget;
-use detection::block::Block;
+use detection::detector::RowScore;
 use detection::ensemble::{Answers, Ensemble};
 use detection::features::FeatureBatch;
 use detection::scorers::Scorers;
@@ -49,6 +50,7 @@ impl Judge {
             .map(|s| (s.kind(), s.score(features).map_err(|_| Absence::Failed)))
             .collect();
         let verdicts = self.ensemble.decide(features, &answers, Vec::new());
+        let labelled = |event: u32| self.labelled(features, &answers, event);
         verdicts
             .into_iter()
             .map(|v| Judged {
@@ -61,6 +63,7 @@ impl Judge {
                         Ballot::Voted { tail, .. } => Some((vote.detector, tail)),
                         _ => None,
                     })
+                    .chain(labelled(v.event).map(|tail| (DetectorKind::Labelled, tail)))
                     .collect(),
             })
             .collect()
@@ -81,6 +84,19 @@ impl Judge {
             seen(judged.len());
         }
         judged
+    }
+
+    /// The labelled detector's tail of an event, whatever its share in the answer.
+    fn labelled(&self, features: &FeatureBatch, answers: &Answers, event: u32) -> Option<f32> {
+        let scores = answers.get(&DetectorKind::Labelled)?.as_ref().ok()?;
+        features.blocks.iter().zip(scores).find_map(|((class, _, places), scores)| {
+            let row = places.iter().position(|&p| features.rows[p as usize] == event)?;
+            let (_, calibrator) = self.bundle.classes.get(class)?.model(DetectorKind::Labelled)?;
+            match scores.as_ref()?.get(row)? {
+                RowScore::Score(score) => Some(calibrator.tail(*score)),
+                RowScore::Abstain => None,
+            }
+        })
     }
 
     fn features(&self, class: EventClass, mut block: Block) -> FeatureBatch {
