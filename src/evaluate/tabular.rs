@@ -4,11 +4,13 @@ mod files;
 mod told;
 
 use anyhow::{Context, Result, bail};
+use detection::block::Block;
 use detection::calibration::Budget;
 use files::{Events, Table};
 use indicatif::{ProgressBar, ProgressStyle};
-use learning::evaluation::{Judge, Judged, Layout, Sheet, flows, table};
+use learning::evaluation::{Evaluation, Judge, Judged, Layout, Sheet, flows, reasons, table};
 use learning::{CLASS_MIN_ROWS, Labelled, Settings};
+use node::report::evaluation::{Subject, evaluation};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -23,7 +25,9 @@ told apart by the training file. `row` and the label are never features; `ts` gi
 `id.orig_h`, `src_ip` or `user` the entity. A table with Zeek's conn columns is read as a flow log,
 with windows and history as in `detect`.
 
-The detectors learn from the training rows labelled benign alone. The output has a line for each
+The detectors learn from the training rows labelled benign alone. Where other labels are there, one
+more learns from them, too; it joins the answer as far as attacks that were held out of the training
+file, by entity, name or row, show that labels hold. The output has a line for each
 test row: row,label,score,verdict and each detector's calibrated tail; a higher score is more
 anomalous, and the verdict keeps to the budget on benign rows held out of the training file.
 
@@ -57,6 +61,13 @@ pub struct Args {
     /// Same tables and seed, same scores
     #[arg(long, default_value_t = 0)]
     seed: u64,
+    /// One HTML page with the measures, the curves and the calibration
+    #[arg(long, value_name = "HTML")]
+    report: Option<PathBuf>,
+    /// Also check the reasons for threat verdicts: that they add up, that making what they name
+    /// ordinary lowers the score, and that counterfactuals flip the verdict
+    #[arg(long)]
+    reasons: bool,
     /// A column that is no feature, such as another form of the label (repeatable)
     #[arg(long, value_name = "COLUMN")]
     ignore: Vec<String>,
@@ -70,14 +81,31 @@ pub fn run(arguments: &Args) -> Result<ExitCode> {
     let learnt = learn(arguments, &train, flows, &bar)?;
     bar.set_message(format!("reading {}", arguments.test.display()));
     let test = files::read(&arguments.test)?;
-    let attack = attacks(&test.sheet, arguments, &arguments.test)?;
+    let column = test.sheet.column(&arguments.label);
+    let column = column.with_context(|| arguments.test.display().to_string())?;
     if test.sheet.is_empty() {
         bail!("{}: no rows to judge", arguments.test.display());
     }
-    let judged = judge(arguments, learnt, &test, &bar)?;
-    bar.finish_and_clear();
+    let rows = rows(arguments, &learnt, &test)?;
+    let judged = judge(arguments, &learnt, &rows, &bar);
+    bar.set_message("measuring");
     write_scores(arguments, &test.sheet, &judged)?;
-    let text = told::summary(&judged, &attack, &arguments.budget, arguments.seed)?;
+    let labels: Vec<&str> = (0..judged.len()).map(|r| test.sheet.cell(r, column)).collect();
+    let measured =
+        Evaluation::of(&judged, &labels, &arguments.benign, arguments.budget, arguments.seed)?;
+    if let Some(path) = &arguments.report {
+        let subject = Subject {
+            train: arguments.train.display().to_string(),
+            test: arguments.test.display().to_string(),
+        };
+        std::fs::write(path, evaluation(&measured, &subject))
+            .with_context(|| path.display().to_string())?;
+    }
+    if arguments.reasons {
+        tell_reasons(arguments, &learnt, &rows)?;
+    }
+    bar.finish_and_clear();
+    let text = told::summary(&measured)?;
     if arguments.scores.as_os_str() == "-" {
         eprint!("{text}");
     } else {
@@ -105,16 +133,10 @@ fn progress() -> ProgressBar {
     bar
 }
 
-/// Which rows are attacks.
-fn attacks(sheet: &Sheet, arguments: &Args, path: &Path) -> Result<Vec<bool>> {
-    let column = sheet.column(&arguments.label).with_context(|| path.display().to_string())?;
-    Ok((0..sheet.len()).map(|r| sheet.cell(r, column) != arguments.benign).collect())
-}
-
 fn learn(arguments: &Args, train: &Table, flows: bool, bar: &ProgressBar) -> Result<Learnt> {
     let named = || arguments.train.display().to_string();
-    let attack = attacks(&train.sheet, arguments, &arguments.train)?;
-    if attack.iter().all(|a| *a) {
+    let labels = labels(&train.sheet, arguments).with_context(named)?;
+    if labels.iter().all(|l| *l > 0) {
         bail!("{}: no row has {:?} in {:?}", named(), arguments.benign, arguments.label);
     }
     let layout = (!flows)
@@ -140,7 +162,7 @@ fn learn(arguments: &Args, train: &Table, flows: bool, bar: &ProgressBar) -> Res
         origin: named(),
         class_rows: CLASS_MIN_ROWS,
     };
-    let rows = Labelled { block, labels: labels(&train.sheet, arguments)? };
+    let rows = Labelled { block, labels };
     let bundle = learning::train_labelled(class, &rows, &settings).with_context(named)?;
     Ok(Learnt { bundle: Arc::new(bundle), layout })
 }
@@ -167,28 +189,40 @@ fn tell_odd(path: &Path, lines: &[u64]) {
     }
 }
 
-fn judge(
-    arguments: &Args,
-    learnt: Learnt,
-    test: &Table,
-    bar: &ProgressBar,
-) -> Result<Vec<Judged>> {
-    let named = || arguments.test.display().to_string();
-    let mut judge = Judge::new(learnt.bundle, arguments.budget);
-    let rows = test.sheet.len();
-    let seen = |n: usize| bar.set_message(format!("judged {n} of {rows} rows"));
-    let judged = match &learnt.layout {
-        Some(layout) => {
-            let (block, odd) = layout.block(&test.sheet).with_context(named)?;
-            tell_odd(&arguments.test, &odd);
-            judge.table(EventClass::Generic, &block, seen)
-        }
-        None => {
-            let Events { batches } = files::events(test, &arguments.test)?;
-            flows::judge(&mut judge, &batches, seen)
-        }
+/// The rows to judge, as a block or as events.
+enum Rows {
+    Table(Block),
+    Flows(Events),
+}
+
+fn rows(arguments: &Args, learnt: &Learnt, test: &Table) -> Result<Rows> {
+    let Some(layout) = &learnt.layout else {
+        return Ok(Rows::Flows(files::events(test, &arguments.test)?));
     };
-    Ok(judged)
+    let block = layout.block(&test.sheet);
+    let (block, odd) = block.with_context(|| arguments.test.display().to_string())?;
+    tell_odd(&arguments.test, &odd);
+    Ok(Rows::Table(block))
+}
+
+fn judge(arguments: &Args, learnt: &Learnt, rows: &Rows, bar: &ProgressBar) -> Vec<Judged> {
+    let mut judge = Judge::new(Arc::clone(&learnt.bundle), arguments.budget);
+    let seen = |n: usize| bar.set_message(format!("judged {n} rows"));
+    match rows {
+        Rows::Table(block) => judge.table(EventClass::Generic, block, seen),
+        Rows::Flows(events) => flows::judge(&mut judge, &events.batches, seen),
+    }
+}
+
+fn tell_reasons(arguments: &Args, learnt: &Learnt, rows: &Rows) -> Result<()> {
+    let (class, block) = match rows {
+        Rows::Table(block) => (EventClass::Generic, Some(block.clone())),
+        Rows::Flows(events) => (EventClass::Flow, flows::block(&events.batches)),
+    };
+    let Some(block) = block else { return Ok(()) };
+    let r = reasons(&learnt.bundle, class, &block, arguments.budget, arguments.seed)?;
+    eprint!("{}", told::reasons(&r)?);
+    Ok(())
 }
 
 fn write_scores(arguments: &Args, sheet: &Sheet, judged: &[Judged]) -> Result<()> {

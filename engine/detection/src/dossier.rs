@@ -2,7 +2,7 @@
 //! and the smallest change found that flips it. Made on request, since it costs a thousand
 //! scorings.
 
-use crate::blend::Tails;
+use crate::blend::{Answer, Tails};
 use crate::block::Block;
 use crate::bundle::{Bundle, ClassModels};
 use crate::calibration::Budget;
@@ -125,7 +125,6 @@ pub fn dossier(
         })
         .collect();
     let order = order(models, &block, class);
-    let limits = thresholds(models, budget);
     let counterfactual = counterfactual::search(
         &models.encoder,
         &replay.numeric,
@@ -138,7 +137,7 @@ pub fn dossier(
                 ..replay.clone()
             };
             // A row that cannot be scored is no threat that could be flipped.
-            is_threat(bundle, models, class, &changed, limits).unwrap_or(false)
+            answer(bundle, class, &changed, budget).is_ok_and(|a| a.is_some_and(|a| a.threat))
         },
     );
     Ok(Dossier {
@@ -165,13 +164,18 @@ fn order(models: &ClassModels, block: &Block, class: EventClass) -> Vec<usize> {
     order
 }
 
-fn is_threat(
+/// What the ensemble says of a stored finding's inputs under a budget; `None` when fewer than two
+/// voters have something to say.
+///
+/// # Errors
+/// When the bundle does not fit the inputs.
+pub fn answer(
     bundle: &Bundle,
-    models: &ClassModels,
     class: EventClass,
     replay: &Replay,
-    limits: (f32, f32),
-) -> Result<bool, Error> {
+    budget: &Budget,
+) -> Result<Option<Answer>, Error> {
+    let models = bundle.classes.get(&class).ok_or(Error::NoModels(class))?;
     let (scores, _) = rescore(bundle, class, replay)?;
     let tail = |detector| {
         let (_, score) = *scores.iter().find(|(k, _)| *k == detector)?;
@@ -180,7 +184,7 @@ fn is_threat(
     };
     let voters = voters(class).into_iter().filter_map(|kind| Some((kind, tail(kind)?)));
     let tails = Tails { voters: voters.collect(), labelled: tail(DetectorKind::Labelled) };
-    Ok(models.ensemble.answer(&tails, limits).is_some_and(|answer| answer.threat))
+    Ok(models.ensemble.answer(&tails, thresholds(models, budget)))
 }
 
 fn nearest(models: &ClassModels, block: &Block) -> Vec<Near> {

@@ -34,7 +34,7 @@ fn class() -> ClassModels {
         .collect();
     let (forest, near) = (DetectorKind::Forest, DetectorKind::Neighbours);
     let tails = |i| Tails { voters: vec![(forest, i as f32 / 20.0), (near, 9.0)], labelled: None };
-    let held_out: Vec<Tails> = (0..CALIBRATION_ROWS).map(tails).collect();
+    let said: Vec<Tails> = (0..CALIBRATION_ROWS).map(tails).collect();
     let auc = BTreeMap::from([("auc".to_owned(), 0.97)]);
     ClassModels {
         schema: Arc::clone(&train.schema),
@@ -43,7 +43,7 @@ fn class() -> ClassModels {
         voters: [DetectorKind::Forest, DetectorKind::Bayes, DetectorKind::Neighbours],
         metrics: BTreeMap::from([(DetectorKind::Forest, auc)]),
         models,
-        ensemble: Blend::fit(vec![(forest, 1.0)], 0.0, &held_out).unwrap(),
+        ensemble: Blend::fit(vec![(forest, 1.0)], 0.0, &said).unwrap(),
         rows: train.len() as u64,
         window: (train.time[0], train.time[299]),
     }

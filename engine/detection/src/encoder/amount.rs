@@ -35,9 +35,9 @@ const HALVINGS: usize = 48;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct NumericCode {
     /// Mean of the signed logs.
-    mean: f32,
+    pub(super) mean: f32,
     /// Their standard deviation, at least [`DEVIATION_FLOOR`]; 0 when the column was constant.
-    deviation: f32,
+    pub(super) deviation: f32,
     /// The [`BASELINE`] quantiles in the feature's own unit.
     pub(super) quantiles: [f32; 3],
     /// Distance and rank of some training amounts, ascending in both; empty for a constant column.

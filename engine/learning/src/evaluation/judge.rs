@@ -10,7 +10,7 @@ use detection::scorers::Scorers;
 use std::sync::Arc;
 use threat::limits::BATCH_EVENTS;
 use threat::verdict::Absence;
-use threat::{Ballot, DetectorKind, EventBatch, EventClass};
+use threat::{Ballot, DetectorKind, EventBatch, EventClass, Verdict};
 
 /// What was answered for one row.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,14 +42,30 @@ impl Judge {
         &self.bundle
     }
 
-    /// One answer for each row of a batch whose features were extracted with this bundle.
-    pub fn batch(&mut self, features: &FeatureBatch) -> Vec<Judged> {
+    fn decide(&mut self, features: &FeatureBatch) -> (Answers, Vec<Verdict>) {
         let answers: Answers = self
             .scorers
             .iter_mut()
             .map(|s| (s.kind(), s.score(features).map_err(|_| Absence::Failed)))
             .collect();
         let verdicts = self.ensemble.decide(features, &answers, Vec::new());
+        (answers, verdicts)
+    }
+
+    /// The verdict of each row of a block that is not encoded, in order.
+    pub fn verdicts(&mut self, class: EventClass, block: &Block) -> Vec<Verdict> {
+        let mut all = Vec::with_capacity(block.len());
+        let rows: Vec<usize> = (0..block.len()).collect();
+        for rows in rows.chunks(BATCH_EVENTS) {
+            let features = self.features(class, block.select(rows));
+            all.extend(self.decide(&features).1);
+        }
+        all
+    }
+
+    /// One answer for each row of a batch whose features were extracted with this bundle.
+    pub fn batch(&mut self, features: &FeatureBatch) -> Vec<Judged> {
+        let (answers, verdicts) = self.decide(features);
         let labelled = |event: u32| self.labelled(features, &answers, event);
         verdicts
             .into_iter()
@@ -99,11 +115,17 @@ impl Judge {
         })
     }
 
-    fn features(&self, class: EventClass, mut block: Block) -> FeatureBatch {
-        let places: Vec<u32> = (0..block.len() as u32).collect();
+    /// A block encoded as the class's models read it.
+    pub fn encoded(&self, class: EventClass, mut block: Block) -> Block {
         if let Some(models) = self.bundle.classes.get(&class) {
             block.encoded = models.encoder.encode(block.raw.view(), block.categories.view());
         }
+        block
+    }
+
+    fn features(&self, class: EventClass, block: Block) -> FeatureBatch {
+        let block = self.encoded(class, block);
+        let places: Vec<u32> = (0..block.len() as u32).collect();
         FeatureBatch {
             batch: Arc::new(EventBatch::default()),
             windows: vec![Default::default(); places.len()],

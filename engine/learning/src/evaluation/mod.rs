@@ -3,8 +3,12 @@
 
 pub mod flows;
 pub mod judge;
+pub mod measured;
 pub mod metrics;
+pub mod reasons;
 pub mod table;
 
 pub use judge::{Judge, Judged};
+pub use measured::{Evaluation, Measured};
+pub use reasons::{Reasons, reasons};
 pub use table::{Layout, Sheet};

@@ -61,7 +61,7 @@ fn kinds_are_read_by_their_share_of_attacks() {
     let attack: Vec<bool> = (0..1_000).map(|r| r % 4 == 3).collect();
     let model = Arc::new(Labelled::train(&rows, &attack).unwrap());
     rows.categories[(0, 0)] = 99;
-    let all = scores(Arc::clone(&model), &rows);
+    let all = scores(Arc::<Labelled>::clone(&model), &rows);
     assert!(all[3] > 3.0 && all[1] < -3.0, "{:?}", &all[..4]);
     assert!(all[0] < all[3]);
 }
