@@ -151,17 +151,14 @@ fn learn(arguments: &Args, train: &Table, flows: bool, bar: &ProgressBar) -> Res
         }
         None => {
             let batches = files::events(train, &arguments.train)?;
-            let block = flows::block(&batches.batches).with_context(|| format!("{}: no flow", named()))?;
+            let block =
+                flows::block(&batches.batches).with_context(|| format!("{}: no flow", named()))?;
             (EventClass::Flow, block)
         }
     };
     bar.set_message(format!("learning from {} rows", block.len()));
-    let settings = Settings {
-        seed: arguments.seed,
-        version: 1,
-        origin: named(),
-        class_rows: CLASS_MIN_ROWS,
-    };
+    let settings =
+        Settings { seed: arguments.seed, version: 1, origin: named(), class_rows: CLASS_MIN_ROWS };
     let rows = Labelled { block, labels };
     let bundle = learning::train_labelled(class, &rows, &settings).with_context(named)?;
     Ok(Learnt { bundle: Arc::new(bundle), layout })

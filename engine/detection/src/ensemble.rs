@@ -107,8 +107,7 @@ impl Ensemble {
                         _ => Ballot::Abstained(Abstention::NoModel),
                     },
                 });
-                let labelled =
-                    models.and_then(|m| labelled(m, answers, (index, row), repeats));
+                let labelled = models.and_then(|m| labelled(m, answers, (index, row), repeats));
                 verdicts[at] = Some(verdict(
                     features.rows[at],
                     votes,

@@ -153,7 +153,9 @@ fn share(voted: &Voted<'_>, seed: u64) -> Option<f32> {
             let tail = |s: f32| Some(calibrator.tail(s));
             let asked: Vec<(&Tails, Option<f32>)> = (voted.of_held.iter())
                 .zip(calm.into_iter().map(tail))
-                .chain(out.iter().map(|&row| &voted.of_attacks[row]).zip(loud.into_iter().map(tail)))
+                .chain(
+                    out.iter().map(|&row| &voted.of_attacks[row]).zip(loud.into_iter().map(tail)),
+                )
                 .collect();
             for (share, found) in SHARES.into_iter().zip(&mut found) {
                 *found += quality(&asked, voted.of_held.len(), share) / used.len() as f64;
@@ -178,4 +180,81 @@ fn quality(asked: &[(&Tails, Option<f32>)], benign: usize, share: f32) -> f64 {
     let scores: Vec<f32> = asked.iter().map(decisive).collect();
     let attack: Vec<bool> = (0..scores.len()).map(|row| row >= benign).collect();
     Summary::of(&scores, &attack).map_or(0.0, |s| s.auc + s.hits_at_one_percent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use detection::block::History;
+    use detection::schema::{Group, Numeric, Schema};
+    use ndarray::Array2;
+    use threat::entropy::Rng;
+    use threat::{EntityId, Timestamp};
+
+    /// Rows of two columns around `at`, of the given entity.
+    fn rows(count: usize, at: [f64; 2], entity: u64, rng: &mut Rng) -> Block {
+        let numeric = (0..2).map(|i| Numeric {
+            name: format!("n{i}"),
+            group: Group::Core,
+            unit: "count".into(),
+            volume: true,
+        });
+        let schema = Schema {
+            name: "test".into(),
+            version: 1,
+            numeric: numeric.collect(),
+            categories: vec![],
+            tokens: 0,
+        };
+        Block {
+            schema: Arc::new(schema),
+            raw: Array2::from_shape_fn((count, 2), |(_, c)| (at[c] + rng.normal()) as f32),
+            categories: Array2::zeros((count, 0)),
+            encoded: Array2::zeros((count, 0)),
+            entity: vec![EntityId(entity); count],
+            token: vec![0; count],
+            history: vec![History::default(); count],
+            time: vec![Timestamp::default(); count],
+        }
+    }
+
+    /// The share when voters see nothing and attacks of two entities lie at `first` and `second`.
+    fn share_of(first: [f64; 2], second: [f64; 2], count: usize) -> Option<f32> {
+        let mut rng = Rng::new(5);
+        let learn = rows(600, [0.0, 0.0], 1, &mut rng);
+        let held = rows(400, [0.0, 0.0], 1, &mut rng);
+        let attacks = [rows(count, first, 2, &mut rng), rows(count, second, 3, &mut rng)];
+        let attacks = Block::concat(&attacks)?;
+        let blind = |n: usize, rng: &mut Rng| -> Vec<Tails> {
+            let tail = |rng: &mut Rng| -rng.unit().max(1e-3).log10() as f32;
+            let kinds = [DetectorKind::Forest, DetectorKind::Bayes];
+            (0..n)
+                .map(|_| Tails {
+                    voters: kinds.into_iter().map(|k| (k, tail(rng))).collect(),
+                    labelled: None,
+                })
+                .collect()
+        };
+        let of_held = blind(held.len(), &mut rng);
+        let of_attacks = blind(attacks.len(), &mut rng);
+        let voted = Voted {
+            learn: &learn,
+            held: &held,
+            attacks: &attacks,
+            names: &vec![1; attacks.len()],
+            of_held: &of_held,
+            of_attacks: &of_attacks,
+        };
+        teach(&voted, 1).map(|taught| taught.share)
+    }
+
+    #[test]
+    fn labels_count_where_they_hold_and_only_there() {
+        // The second entity's attacks are like the first's.
+        assert!(share_of([6.0, 0.0], [6.0, 0.0], 150).unwrap() > 0.5);
+        // They are on the other side of the benign rows: what one teaches misleads about the other.
+        assert_eq!(share_of([6.0, 0.0], [-6.0, 0.0], 150), Some(0.0));
+        // Too few are left to learn from when one entity is held out.
+        assert_eq!(share_of([6.0, 0.0], [6.0, 0.0], 60), None);
+    }
 }

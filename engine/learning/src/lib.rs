@@ -10,6 +10,6 @@ pub mod labels;
 pub mod sample;
 pub mod training;
 
-pub use sample::{Plan, Sample};
 pub use labels::Labelled;
+pub use sample::{Plan, Sample};
 pub use training::{CLASS_MIN_ROWS, Error, Settings, train, train_labelled};

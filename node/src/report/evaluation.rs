@@ -114,8 +114,7 @@ fn row(s: &Measured) -> Markup {
 fn plots(e: &Evaluation) -> Markup {
     let logarithmic = |p: f64| 1.0 - (p.max(LEAST)).log10() / LEAST.log10();
     let shares = [(0.0, "0"), (0.25, "25%"), (0.5, "50%"), (0.75, "75%"), (1.0, "100%")];
-    let decades =
-        [(0.0, "0.01%"), (0.25, "0.1%"), (0.5, "1%"), (0.75, "10%"), (1.0, "100%")];
+    let decades = [(0.0, "0.01%"), (0.25, "0.1%"), (0.5, "1%"), (0.75, "10%"), (1.0, "100%")];
     let roc = |s: &Measured| {
         let steps = s.curve.iter().map(|c| (logarithmic(c.false_rate), c.hit_rate));
         steps.collect::<Vec<_>>()

@@ -1,7 +1,7 @@
 //! What was measured, for a terminal.
 
-use learning::evaluation::{Evaluation, Reasons};
 use learning::evaluation::metrics::Confusion;
+use learning::evaluation::{Evaluation, Reasons};
 use std::fmt::Write as _;
 
 /// Labels that are listed: the most frequent.

@@ -136,7 +136,11 @@ impl Labelled {
             return Err(invalid("values are out of order"));
         }
         let width = model.width();
-        if model.trees.iter().all(|t| t.is_whole(width)) { Ok(model) } else { Err(invalid("a tree is not whole")) }
+        if model.trees.iter().all(|t| t.is_whole(width)) {
+            Ok(model)
+        } else {
+            Err(invalid("a tree is not whole"))
+        }
     }
 
     fn width(&self) -> usize {

@@ -71,7 +71,11 @@ impl NumericCode {
         let ranks = self.knots.iter().all(|k| k.0.is_finite() && k.1.is_finite());
         let ascending = self.knots.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1);
         let few = self.knots.len() <= KNOTS + 1;
-        finite && ranks && ascending && few && self.deviation >= 0.0
+        finite
+            && ranks
+            && ascending
+            && few
+            && self.deviation >= 0.0
             && (self.deviation == 0.0) == self.knots.is_empty()
     }
 
@@ -128,7 +132,11 @@ impl NumericCode {
         for _ in 0..HALVINGS {
             let middle = (low + high) / 2.0;
             let place = middle as f32;
-            if (place + rank(&self.knots, place)) / 2.0 < code { low = middle } else { high = middle }
+            if (place + rank(&self.knots, place)) / 2.0 < code {
+                low = middle
+            } else {
+                high = middle
+            }
         }
         amount(high)
     }

@@ -139,8 +139,7 @@ pub fn interval(scores: &[f32], attack: &[bool], seed: u64) -> Result<(Summary, 
         for _ in 0..scores.len() {
             counts[rng.below(scores.len())] += 1.0;
         }
-        let rows: Vec<Weighed> =
-            order.iter().map(|&r| (scores[r], attack[r], counts[r])).collect();
+        let rows: Vec<Weighed> = order.iter().map(|&r| (scores[r], attack[r], counts[r])).collect();
         if let Ok(steps) = sorted_steps(&rows) {
             drawn.push(Summary::of_steps(&steps));
         }
@@ -218,9 +217,9 @@ pub fn thinned(steps: &[Step]) -> Vec<Step> {
     let far = 2.0 / CURVE_POINTS as f64;
     let mut kept: Vec<Step> = Vec::new();
     for (i, &s) in steps.iter().enumerate() {
-        let moved = kept.last().is_none_or(|k| {
-            (s.false_rate - k.false_rate) + (s.hit_rate - k.hit_rate) >= far
-        });
+        let moved = kept
+            .last()
+            .is_none_or(|k| (s.false_rate - k.false_rate) + (s.hit_rate - k.hit_rate) >= far);
         if moved || i + 1 == steps.len() {
             kept.push(s);
         }

@@ -27,8 +27,16 @@ const ENTITIES: [&str; 7] =
 
 /// Further columns that name one thing each and so say nothing of its kind.
 const IDENTIFIERS: [&str; 10] = [
-    "uid", "id.resp_h", "id.orig_p", "id.resp_p", "dst_ip", "dstip", "flow_id", "detailed-label",
-    "detailed_label", "detailedlabel",
+    "uid",
+    "id.resp_h",
+    "id.orig_p",
+    "id.resp_p",
+    "dst_ip",
+    "dstip",
+    "flow_id",
+    "detailed-label",
+    "detailed_label",
+    "detailedlabel",
 ];
 
 /// A text column with another value in over this share of its rows is an identifier, too.
@@ -148,8 +156,7 @@ impl Sheet {
     /// # Errors
     /// [`Error::Column`].
     pub fn column(&self, name: &str) -> Result<usize, Error> {
-        let missing =
-            || Error::Column { wanted: name.to_owned(), there: self.names.join(", ") };
+        let missing = || Error::Column { wanted: name.to_owned(), there: self.names.join(", ") };
         self.names.iter().position(|n| n == name).ok_or_else(missing)
     }
 
@@ -254,9 +261,8 @@ impl Layout {
                 .and_then(Timestamp::from_secs_f64)
                 .unwrap_or_else(|| Timestamp::from_micros(row as i64))
         };
-        let about = |row: usize| {
-            EntityId(entity.map_or(0, |c| hash_bytes(sheet.cell(row, c).as_bytes())))
-        };
+        let about =
+            |row: usize| EntityId(entity.map_or(0, |c| hash_bytes(sheet.cell(row, c).as_bytes())));
         let block = Block {
             schema: Arc::clone(&self.schema),
             raw,
@@ -330,8 +336,10 @@ mod tests {
         let (block, odd) = layout.block(&s).unwrap();
         assert_eq!(block.raw.column(0).to_vec(), [12.0, 0.0, 300.0, 0.0]);
         assert_eq!(block.categories[(0, 0)], block.categories[(2, 0)]);
-        assert_eq!((block.entity[0] == block.entity[2], block.entity[0] == block.entity[1]),
-            (true, false));
+        assert_eq!(
+            (block.entity[0] == block.entity[2], block.entity[0] == block.entity[1]),
+            (true, false)
+        );
         assert_eq!(block.time[1], Timestamp::from_micros(2_500_000));
         assert!(odd.is_empty());
     }

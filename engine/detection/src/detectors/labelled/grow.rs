@@ -37,7 +37,8 @@ impl Tree {
     /// The node that a row goes to from `node`; `None` from a leaf.
     pub(super) fn next(&self, node: &Node, row: &[f32]) -> Option<&Node> {
         let right = row[usize::from(node.column)] >= node.threshold;
-        (node.right > 0).then(|| &self.nodes[usize::from(if right { node.right } else { node.left })])
+        (node.right > 0)
+            .then(|| &self.nodes[usize::from(if right { node.right } else { node.left })])
     }
 
     /// The leaf of a row.
@@ -53,7 +54,8 @@ impl Tree {
     pub(super) fn is_whole(&self, width: usize) -> bool {
         let few = (1..2 * LEAVES).contains(&self.nodes.len());
         few && self.nodes.iter().enumerate().all(|(i, n)| {
-            let after = |child: u16| usize::from(child) > i && usize::from(child) < self.nodes.len();
+            let after =
+                |child: u16| usize::from(child) > i && usize::from(child) < self.nodes.len();
             let leaf = n.left == 0 && n.right == 0;
             let split = after(n.left) && after(n.right) && n.threshold.is_finite();
             n.value.is_finite() && usize::from(n.column) < width && (leaf || split)
@@ -212,7 +214,8 @@ pub(super) fn grow(binned: &Binned, slopes: &[(f64, f64)], step: f64) -> (Tree, 
         let bins = &binned.bins[split.column];
         let (left, right): (Vec<u32>, Vec<u32>) =
             leaf.rows.iter().partition(|&&r| usize::from(bins[r as usize]) <= split.bin);
-        let (small, large) = if left.len() <= right.len() { (&left, &right) } else { (&right, &left) };
+        let (small, large) =
+            if left.len() <= right.len() { (&left, &right) } else { (&right, &left) };
         let few = histogram(binned, small, slopes);
         let many: Vec<Sum> =
             leaf.histogram.iter().zip(&few).map(|(all, few)| all.without(*few)).collect();
