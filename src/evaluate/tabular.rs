@@ -188,7 +188,7 @@ fn tell_odd(path: &Path, lines: &[u64]) {
 
 /// The rows to judge, as a block or as events.
 enum Rows {
-    Table(Block),
+    Table(Box<Block>),
     Flows(Events),
 }
 
@@ -199,7 +199,7 @@ fn rows(arguments: &Args, learnt: &Learnt, test: &Table) -> Result<Rows> {
     let block = layout.block(&test.sheet);
     let (block, odd) = block.with_context(|| arguments.test.display().to_string())?;
     tell_odd(&arguments.test, &odd);
-    Ok(Rows::Table(block))
+    Ok(Rows::Table(Box::new(block)))
 }
 
 fn judge(arguments: &Args, learnt: &Learnt, rows: &Rows, bar: &ProgressBar) -> Vec<Judged> {
@@ -213,7 +213,7 @@ fn judge(arguments: &Args, learnt: &Learnt, rows: &Rows, bar: &ProgressBar) -> V
 
 fn tell_reasons(arguments: &Args, learnt: &Learnt, rows: &Rows) -> Result<()> {
     let (class, block) = match rows {
-        Rows::Table(block) => (EventClass::Generic, Some(block.clone())),
+        Rows::Table(block) => (EventClass::Generic, Some(block.as_ref().clone())),
         Rows::Flows(events) => (EventClass::Flow, flows::block(&events.batches)),
     };
     let Some(block) = block else { return Ok(()) };

@@ -130,7 +130,7 @@ impl Encoder {
     /// The 5, 50 and 95% quantiles of a numeric column's training values, in its own unit; zeros
     /// for a column that is not numeric.
     pub fn baseline(&self, column: usize) -> [f32; 3] {
-        self.numeric.get(column).map_or([0.0; 3], |n| n.quantiles)
+        self.numeric.get(column).map_or([0.0; 3], |n| n.stored.quantiles)
     }
 
     /// Share of training rows with that value in category column `column` (counted from the first

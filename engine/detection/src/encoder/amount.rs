@@ -19,9 +19,9 @@ pub const DEVIATION_FLOOR: f32 = 0.01;
 /// The training quantiles that [`Encoder::baseline`](super::Encoder::baseline) gives.
 pub const BASELINE: [f64; 3] = [0.05, 0.50, 0.95];
 
-/// Places of equal share of the training rows at which a rank is kept; between them it is drawn
-/// straight. Finer ones moved no score in the study.
-const KNOTS: usize = 128;
+/// Places of equal share of the training rows at which a rank is kept, at most; between them it is
+/// drawn straight. A power of two, so that a search takes equal steps without a branch.
+const KNOTS: usize = 64;
 
 /// The score of the least and the greatest training amount, and of all beyond: the normal score of
 /// one row in seven hundred. At the ends an amount counts as all of its ties, so that "something"
@@ -33,7 +33,18 @@ const HALVINGS: usize = 48;
 
 /// How one numeric column is encoded.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "Stored", into = "Stored")]
 pub(super) struct NumericCode {
+    pub(super) stored: Stored,
+    /// 1/deviation, or 0 for a constant column.
+    scale: f32,
+    /// Ready to be searched; `None` for a constant column.
+    ranks: Option<Box<Ranks>>,
+}
+
+/// What is kept of a numeric column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Stored {
     /// Mean of the signed logs.
     pub(super) mean: f32,
     /// Their standard deviation, at least [`DEVIATION_FLOOR`]; 0 when the column was constant.
@@ -44,13 +55,66 @@ pub(super) struct NumericCode {
     knots: Vec<(f32, f32)>,
 }
 
+impl From<Stored> for NumericCode {
+    fn from(stored: Stored) -> Self {
+        let scale = if stored.deviation > 0.0 { 1.0 / stored.deviation } else { 0.0 };
+        let ranks = (!stored.knots.is_empty()).then(|| Box::new(Ranks::of(&stored.knots)));
+        Self { scale, ranks, stored }
+    }
+}
+
+impl From<NumericCode> for Stored {
+    fn from(code: NumericCode) -> Self {
+        code.stored
+    }
+}
+
+/// Ranks by distance, laid out for a search without branches.
+#[derive(Clone, Debug, PartialEq)]
+struct Ranks {
+    /// Ascending; infinite beyond the last.
+    places: [f32; KNOTS],
+    /// The line that holds up to each place, and one beyond: where it starts, its rank there, and
+    /// its rise.
+    lines: [(f32, f32, f32); KNOTS + 1],
+}
+
+impl Ranks {
+    /// Of at least one knot and at most [`KNOTS`].
+    fn of(knots: &[(f32, f32)]) -> Self {
+        let last = knots.last().map_or(0.0, |k| k.1);
+        let mut ranks =
+            Self { places: [f32::INFINITY; KNOTS], lines: [(0.0, last, 0.0); KNOTS + 1] };
+        for (i, &(place, rank)) in knots.iter().enumerate().take(KNOTS) {
+            ranks.places[i] = place;
+            ranks.lines[i] = match i.checked_sub(1).map(|before| knots[before]) {
+                None => (place, rank, 0.0),
+                Some((from, low)) => (from, low, (rank - low) / (place - from)),
+            };
+        }
+        ranks
+    }
+
+    #[inline]
+    fn at(&self, place: f32) -> f32 {
+        let mut at = 0;
+        let mut step = KNOTS / 2;
+        while step > 0 {
+            at += if self.places[at + step - 1] < place { step } else { 0 };
+            step /= 2;
+        }
+        // The last step leaves the greatest place out.
+        at += usize::from(self.places[at] < place);
+        let (from, low, rise) = self.lines[at];
+        low + rise * (place - from)
+    }
+}
+
 impl NumericCode {
     pub(super) fn fit(mut values: Vec<f32>) -> Self {
-        let quantiles = [0.0; 3];
+        let stored = Stored { mean: 0.0, deviation: 0.0, quantiles: [0.0; 3], knots: Vec::new() };
         values.iter_mut().for_each(|v| *v = finite(*v));
-        let Some(&first) = values.first() else {
-            return Self { mean: 0.0, deviation: 0.0, quantiles, knots: Vec::new() };
-        };
+        let Some(&first) = values.first() else { return Self::from(stored) };
         let n = values.len() as f64;
         let mean = values.iter().map(|&v| signed_log(v)).sum::<f64>() / n;
         let variance = values.iter().map(|&v| (signed_log(v) - mean).powi(2)).sum::<f64>() / n;
@@ -58,34 +122,32 @@ impl NumericCode {
         let deviation = if constant { 0.0 } else { (variance.sqrt() as f32).max(DEVIATION_FLOOR) };
         values.sort_unstable_by(f32::total_cmp);
         let quantiles = BASELINE.map(|q| values[((n - 1.0) * q).round() as usize]);
-        let mut code = Self { mean: mean as f32, deviation, quantiles, knots: Vec::new() };
-        if !constant {
-            code.knots = code.ranks(&values);
-        }
-        code
+        let stored = Stored { mean: mean as f32, deviation, quantiles, ..stored };
+        let code = Self::from(stored.clone());
+        if constant { code } else { Self::from(Stored { knots: code.knots(&values), ..stored }) }
     }
 
-    /// What breaks the rules of a stored column.
+    /// Whether a stored column keeps the rules.
     pub(super) fn is_valid(&self) -> bool {
-        let finite = self.mean.is_finite() && self.quantiles.iter().all(|q| q.is_finite());
-        let ranks = self.knots.iter().all(|k| k.0.is_finite() && k.1.is_finite());
-        let ascending = self.knots.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1);
-        let few = self.knots.len() <= KNOTS + 1;
+        let Stored { mean, deviation, quantiles, knots } = &self.stored;
+        let finite = mean.is_finite() && quantiles.iter().all(|q| q.is_finite());
+        let ranks = knots.iter().all(|k| k.0.is_finite() && k.1.is_finite());
+        let ascending = knots.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1);
         finite
             && ranks
             && ascending
-            && few
-            && self.deviation >= 0.0
-            && (self.deviation == 0.0) == self.knots.is_empty()
+            && knots.len() <= KNOTS
+            && *deviation >= 0.0
+            && (*deviation == 0.0) == knots.is_empty()
     }
 
     /// Ranks of sorted amounts as normal scores, their mean over the rows taken off.
-    fn ranks(&self, sorted: &[f32]) -> Vec<(f32, f32)> {
+    fn knots(&self, sorted: &[f32]) -> Vec<(f32, f32)> {
         let n = sorted.len();
-        let mut knots: Vec<(f32, f32)> = Vec::with_capacity(KNOTS + 1);
+        let mut knots: Vec<(f32, f32)> = Vec::with_capacity(KNOTS);
         let mut last = None;
-        for i in 0..=KNOTS {
-            let value = sorted[(n - 1) * i / KNOTS];
+        for i in 0..KNOTS {
+            let value = sorted[(n - 1) * i / (KNOTS - 1)];
             // Two amounts may lie too close together for their distances to differ.
             let place = self.distance(value);
             if last.is_some_and(|l| place <= l) {
@@ -102,55 +164,42 @@ impl NumericCode {
             };
             knots.push((place, score as f32));
         }
-        let ranks = sorted.iter().map(|&v| f64::from(rank(&knots, self.distance(v))));
+        let raw = Ranks::of(&knots);
+        let ranks = sorted.iter().map(|&v| f64::from(raw.at(self.distance(v))));
         let mean = (ranks.sum::<f64>() / n as f64) as f32;
         knots.iter_mut().for_each(|k| k.1 -= mean);
         knots
     }
 
     fn distance(&self, x: f32) -> f32 {
-        let scale = if self.deviation == 0.0 { 0.0 } else { 1.0 / self.deviation };
-        ((signed_log(x) as f32 - self.mean) * scale).clamp(-CLIP, CLIP)
+        ((signed_log(x) as f32 - self.stored.mean) * self.scale).clamp(-CLIP, CLIP)
+    }
+
+    #[inline]
+    fn code(&self, place: f32) -> f32 {
+        (place + self.ranks.as_ref().map_or(0.0, |ranks| ranks.at(place))) / 2.0
     }
 
     pub(super) fn encode(&self, x: f32) -> f32 {
-        let place = self.distance(finite(x));
-        (place + rank(&self.knots, place)) / 2.0
+        self.code(self.distance(finite(x)))
     }
 
     /// The amount that encodes to `code`, or the nearest that there is.
     pub(super) fn decode(&self, code: f32) -> f32 {
         let amount = |place: f64| {
-            let log = f64::from(self.mean) + place * f64::from(self.deviation);
+            let log = f64::from(self.stored.mean) + place * f64::from(self.stored.deviation);
             let amount = log.abs().exp_m1().min(f64::from(f32::MAX));
             if log < 0.0 { -amount as f32 } else { amount as f32 }
         };
-        let (mut low, mut high) = (f64::from(-CLIP), f64::from(CLIP));
-        if self.knots.is_empty() {
+        if self.ranks.is_none() {
             return amount(0.0);
         }
+        let (mut low, mut high) = (f64::from(-CLIP), f64::from(CLIP));
         for _ in 0..HALVINGS {
             let middle = (low + high) / 2.0;
-            let place = middle as f32;
-            if (place + rank(&self.knots, place)) / 2.0 < code {
-                low = middle
-            } else {
-                high = middle
-            }
+            if self.code(middle as f32) < code { low = middle } else { high = middle }
         }
         amount(high)
-    }
-}
-
-/// The rank at a distance, straight between knots; 0 without any.
-#[inline]
-fn rank(knots: &[(f32, f32)], place: f32) -> f32 {
-    let at = knots.partition_point(|k| k.0 < place);
-    match (at.checked_sub(1).map(|i| knots[i]), knots.get(at)) {
-        (None, None) => 0.0,
-        (None, Some(end)) => end.1,
-        (Some(end), None) => end.1,
-        (Some(a), Some(b)) => a.1 + (b.1 - a.1) * ((place - a.0) / (b.0 - a.0)),
     }
 }
 

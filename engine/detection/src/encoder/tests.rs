@@ -120,8 +120,8 @@ fn what_breaks_the_rules_does_not_load() {
         Encoder::try_from(parts).is_err()
     };
     assert!(!bad(|_| ()));
-    assert!(bad(|p| p.numeric[0].mean = f32::NAN));
-    assert!(bad(|p| p.numeric[0].deviation = -1.0));
+    assert!(bad(|p| p.numeric[0].stored.mean = f32::NAN));
+    assert!(bad(|p| p.numeric[0].stored.deviation = -1.0));
     assert!(bad(|p| p.rows = 3));
 }
 
