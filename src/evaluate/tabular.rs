@@ -5,10 +5,14 @@ mod told;
 
 use anyhow::{Context, Result, bail};
 use detection::block::Block;
+use detection::bundle::Bundle;
 use detection::calibration::Budget;
+use detection::detectors::bayes::posterior::Belief;
 use files::{Events, Table};
 use indicatif::{ProgressBar, ProgressStyle};
-use learning::evaluation::{Evaluation, Judge, Judged, Layout, Sheet, flows, reasons, table};
+use learning::evaluation::{
+    Evaluation, Judge, Judged, Layout, Namer, Sheet, flows, reasons, table,
+};
 use learning::{CLASS_MIN_ROWS, Labelled, Settings};
 use node::report::evaluation::{Subject, evaluation};
 use std::collections::BTreeMap;
@@ -27,7 +31,8 @@ with windows and history as in `detect`.
 
 The detectors learn from the training rows labelled benign alone. Where other labels are there, one
 more learns from them, too; it joins the answer as far as attacks that were held out of the training
-file, by entity, name or row, show that labels hold. The output has a line for each
+file, by entity, name or row, show that labels hold. Rows that are threats then get the name of the
+label that they look like, or `unknown`, and how sure that is. The output has a line for each
 test row: row,label,score,verdict and each detector's calibrated tail; a higher score is more
 anomalous, and the verdict keeps to the budget on benign rows held out of the training file.
 
@@ -89,7 +94,8 @@ pub fn run(arguments: &Args) -> Result<ExitCode> {
     let rows = rows(arguments, &learnt, &test)?;
     let judged = judge(arguments, &learnt, &rows, &bar);
     bar.set_message("measuring");
-    write_scores(arguments, &test.sheet, &judged)?;
+    let names = names(arguments, &learnt, &rows, &judged)?;
+    write_scores(arguments, &test.sheet, &judged, names.as_deref())?;
     let labels: Vec<&str> = (0..judged.len()).map(|r| test.sheet.cell(r, column)).collect();
     let measured =
         Evaluation::of(&judged, &labels, &arguments.benign, arguments.budget, arguments.seed)?;
@@ -105,7 +111,10 @@ pub fn run(arguments: &Args) -> Result<ExitCode> {
         tell_reasons(arguments, &learnt, &rows)?;
     }
     bar.finish_and_clear();
-    let text = told::summary(&measured)?;
+    let mut text = told::summary(&measured)?;
+    if let Some(names) = &names {
+        text += &told::named(names, &labels, &arguments.benign);
+    }
     if arguments.scores.as_os_str() == "-" {
         eprint!("{text}");
     } else {
@@ -116,9 +125,12 @@ pub fn run(arguments: &Args) -> Result<ExitCode> {
 
 /// What was learnt, and how a table becomes rows.
 struct Learnt {
-    bundle: Arc<detection::bundle::Bundle>,
+    bundle: Arc<Bundle>,
     /// `None` for flows.
     layout: Option<Layout>,
+    class: EventClass,
+    /// Where attacks were labelled.
+    namer: Option<Namer>,
 }
 
 fn progress() -> ProgressBar {
@@ -161,7 +173,45 @@ fn learn(arguments: &Args, train: &Table, flows: bool, bar: &ProgressBar) -> Res
         Settings { seed: arguments.seed, version: 1, origin: named(), class_rows: CLASS_MIN_ROWS };
     let rows = Labelled { block, labels };
     let bundle = learning::train_labelled(class, &rows, &settings).with_context(named)?;
-    Ok(Learnt { bundle: Arc::new(bundle), layout })
+    let bundle = Arc::new(bundle);
+    let namer = namer(arguments, &bundle, class, &rows, &train.sheet)?;
+    Ok(Learnt { bundle, layout, class, namer })
+}
+
+/// Learns the names of the labelled attacks; `None` without any, or when they are too many.
+fn namer(
+    arguments: &Args,
+    bundle: &Arc<Bundle>,
+    class: EventClass,
+    rows: &Labelled,
+    sheet: &Sheet,
+) -> Result<Option<Namer>> {
+    let attacks = rows.places(true);
+    if attacks.is_empty() {
+        return Ok(None);
+    }
+    let column = sheet.column(&arguments.label)?;
+    let labels: Vec<&str> = attacks.iter().map(|&r| sheet.cell(r, column)).collect();
+    let judge = Judge::new(Arc::clone(bundle), arguments.budget);
+    let learnt = Namer::learn(&judge.encoded(class, rows.block.select(&attacks)), &labels);
+    if let Err(error) = &learnt {
+        eprintln!("watchfire: attacks are not named: {error}");
+    }
+    Ok(learnt.ok())
+}
+
+/// The names of the rows that are threats, where attacks were labelled.
+fn names(
+    arguments: &Args,
+    learnt: &Learnt,
+    rows: &Rows,
+    judged: &[Judged],
+) -> Result<Option<Vec<Option<Belief>>>> {
+    let (Some(namer), Some(block)) = (&learnt.namer, rows.block()) else { return Ok(None) };
+    let judge = Judge::new(Arc::clone(&learnt.bundle), arguments.budget);
+    let block = judge.encoded(learnt.class, block);
+    let name = |row: usize| if judged[row].threat { namer.name(&block, row) } else { Ok(None) };
+    Ok(Some((0..judged.len()).map(name).collect::<Result<_, _>>()?))
 }
 
 /// The number of each row's label, 0 for benign rows.
@@ -192,6 +242,16 @@ enum Rows {
     Flows(Events),
 }
 
+impl Rows {
+    /// As one block without encoding; `None` without a row.
+    fn block(&self) -> Option<Block> {
+        match self {
+            Self::Table(block) => Some(block.as_ref().clone()),
+            Self::Flows(events) => flows::block(&events.batches),
+        }
+    }
+}
+
 fn rows(arguments: &Args, learnt: &Learnt, test: &Table) -> Result<Rows> {
     let Some(layout) = &learnt.layout else {
         return Ok(Rows::Flows(files::events(test, &arguments.test)?));
@@ -206,23 +266,24 @@ fn judge(arguments: &Args, learnt: &Learnt, rows: &Rows, bar: &ProgressBar) -> V
     let mut judge = Judge::new(Arc::clone(&learnt.bundle), arguments.budget);
     let seen = |n: usize| bar.set_message(format!("judged {n} rows"));
     match rows {
-        Rows::Table(block) => judge.table(EventClass::Generic, block, seen),
+        Rows::Table(block) => judge.table(learnt.class, block, seen),
         Rows::Flows(events) => flows::judge(&mut judge, &events.batches, seen),
     }
 }
 
 fn tell_reasons(arguments: &Args, learnt: &Learnt, rows: &Rows) -> Result<()> {
-    let (class, block) = match rows {
-        Rows::Table(block) => (EventClass::Generic, Some(block.as_ref().clone())),
-        Rows::Flows(events) => (EventClass::Flow, flows::block(&events.batches)),
-    };
-    let Some(block) = block else { return Ok(()) };
-    let r = reasons(&learnt.bundle, class, &block, arguments.budget, arguments.seed)?;
+    let Some(block) = rows.block() else { return Ok(()) };
+    let r = reasons(&learnt.bundle, learnt.class, &block, arguments.budget, arguments.seed)?;
     eprint!("{}", told::reasons(&r)?);
     Ok(())
 }
 
-fn write_scores(arguments: &Args, sheet: &Sheet, judged: &[Judged]) -> Result<()> {
+fn write_scores(
+    arguments: &Args,
+    sheet: &Sheet,
+    judged: &[Judged],
+    names: Option<&[Option<Belief>]>,
+) -> Result<()> {
     let path = &arguments.scores;
     let write = || -> Result<()> {
         let out: Box<dyn std::io::Write> = match path.as_os_str() == "-" {
@@ -238,7 +299,7 @@ fn write_scores(arguments: &Args, sheet: &Sheet, judged: &[Judged]) -> Result<()
             .collect();
         write!(out, "row,label,score,verdict")?;
         kinds.iter().try_for_each(|k| write!(out, ",{}", k.name()))?;
-        writeln!(out)?;
+        writeln!(out, "{}", if names.is_some() { ",named,sure" } else { "" })?;
         for (row, j) in judged.iter().enumerate() {
             let id = row_column.map_or_else(|| row.to_string(), |c| sheet.cell(row, c).to_owned());
             let label = files::quoted(sheet.cell(row, label));
@@ -248,6 +309,11 @@ fn write_scores(arguments: &Args, sheet: &Sheet, judged: &[Judged]) -> Result<()
                     Some((_, tail)) => write!(out, ",{tail}")?,
                     None => write!(out, ",")?,
                 }
+            }
+            match names.map(|n| &n[row]) {
+                Some(Some(b)) => write!(out, ",{},{:.4}", files::quoted(&b.class), b.mean)?,
+                Some(None) => write!(out, ",,")?,
+                None => {}
             }
             writeln!(out)?;
         }

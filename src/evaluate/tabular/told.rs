@@ -1,5 +1,6 @@
 //! What was measured, for a terminal.
 
+use detection::detectors::bayes::posterior::{Belief, UNKNOWN};
 use learning::evaluation::metrics::Confusion;
 use learning::evaluation::{Evaluation, Reasons};
 use std::fmt::Write as _;
@@ -63,4 +64,20 @@ pub fn reasons(r: &Reasons) -> Result<String, std::fmt::Error> {
     let (stated, flipped) = (r.stated, r.flipped);
     writeln!(out, "  counterfactuals: {stated} stated, {flipped} of them flip the verdict")?;
     Ok(out)
+}
+
+/// How many of the attacks that were found got their own label as name.
+pub fn named(names: &[Option<Belief>], labels: &[&str], benign: &str) -> String {
+    let found: Vec<(&str, &str)> = names
+        .iter()
+        .zip(labels)
+        .filter(|(_, label)| **label != benign)
+        .filter_map(|(name, label)| Some((name.as_ref()?.class.as_str(), *label)))
+        .collect();
+    let right = found.iter().filter(|(name, label)| name == label).count();
+    let unknown = found.iter().filter(|(name, _)| *name == UNKNOWN).count();
+    format!(
+        "named: {right} of {} attacks found got their label as name, {unknown} are {UNKNOWN}\n",
+        found.len()
+    )
 }
