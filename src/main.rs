@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod detect;
+mod evaluate;
 mod explain;
 mod generate;
 mod models;
@@ -67,6 +68,9 @@ enum Command {
     Models(models::Arguments),
     /// Write seeded traffic with labelled attack campaigns
     Generate(generate::Arguments),
+    /// Judge labelled data with the detectors of `detect`, and measure how well
+    #[command(subcommand)]
+    Evaluate(Box<evaluate::Evaluate>),
     /// Measure throughput, latency and memory of the whole path and of each stage
     Bench(bench::Arguments),
     /// Print a shell completion script
@@ -96,6 +100,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Generate(arguments) => generate::run(arguments),
+        Command::Evaluate(what) => evaluate::run(*what),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(

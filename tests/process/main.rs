@@ -7,4 +7,5 @@
 
 mod command;
 mod conn;
+mod evaluate;
 mod follow;

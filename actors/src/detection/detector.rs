@@ -156,5 +156,8 @@ pub const fn fault_points(kind: DetectorKind) -> [&'static str; 4] {
         DetectorKind::Neighbours => {
             ["neighbours.panic", "neighbours.error", "neighbours.stuck", "neighbours.nan"]
         }
+        DetectorKind::Labelled => {
+            ["labelled.panic", "labelled.error", "labelled.stuck", "labelled.nan"]
+        }
     }
 }

@@ -1,9 +1,12 @@
-//! How long one row takes in the encoder, the forest and the neighbours, on one core.
+//! How long one row takes in the encoder and each detector of tables, and how long each takes to
+//! learn, on one core.
 //!
 //! `cargo run --release -p detection --example score_speed`
 
 use detection::block::{Block, History};
 use detection::detector::{Error, Model, TrainOptions};
+use detection::detectors::bayes::Bayes;
+use detection::detectors::labelled::Labelled;
 use detection::detectors::{forest, neighbours};
 use detection::encoder::Encoder;
 use detection::schema::{Category, Group, Numeric, Schema};
@@ -17,7 +20,7 @@ use threat::{EntityId, Timestamp};
 
 const NUMERIC: usize = 16;
 const CATEGORIES: usize = 6;
-const TRAIN_ROWS: usize = 20_000;
+const TRAIN_ROWS: usize = 25_000;
 const ROUNDS: usize = 200;
 
 fn main() -> Result<(), Error> {
@@ -34,11 +37,28 @@ fn main() -> Result<(), Error> {
         Ok(())
     })?;
     let options = TrainOptions { seed: 7 };
-    let models: [(&str, Arc<dyn Model>); 2] = [
-        ("forest", forest::train(&train, &options)?),
-        ("neighbours", neighbours::train(&train, &options)?),
+    // Every third row is called an attack when it is large, so that there is something to learn.
+    let attack: Vec<bool> =
+        (0..train.len()).map(|r| r % 3 == 0 && train.encoded[(r, 0)] > 0.0).collect();
+    type Learn<'a> = &'a dyn Fn() -> Result<Arc<dyn Model>, Error>;
+    let learn: [(&str, Learn<'_>); 4] = [
+        ("forest", &|| forest::train(&train, &options)),
+        ("bayes", &|| Ok(Arc::new(Bayes::train(&train, &options)?))),
+        ("neighbours", &|| neighbours::train(&train, &options)),
+        ("labelled", &|| Ok(Arc::new(Labelled::train(&train, &attack)?))),
     ];
-    for (name, model) in models {
+    for (name, learn) in learn {
+        let mut learnt = None;
+        let took = elapsed(&mut || {
+            learnt = Some(learn()?);
+            Ok(())
+        })?;
+        println!(
+            "{:>20} {:>9.2} s for {TRAIN_ROWS} rows",
+            format!("{name}, learn"),
+            took.as_secs_f64()
+        );
+        let Some(model) = learnt else { continue };
         let mut scorer = Arc::clone(&model).scorer();
         let mut out = Vec::new();
         time(name, || scorer.score(black_box(&asked), &mut out))?;

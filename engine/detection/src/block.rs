@@ -80,6 +80,26 @@ impl Block {
         self.entity.is_empty()
     }
 
+    /// The rows of several blocks of one schema, one block after another; `None` without a block or
+    /// when their columns differ.
+    pub fn concat(blocks: &[Self]) -> Option<Self> {
+        use ndarray::{Axis, concatenate};
+        let first = blocks.first()?;
+        let raw: Vec<_> = blocks.iter().map(|b| b.raw.view()).collect();
+        let categories: Vec<_> = blocks.iter().map(|b| b.categories.view()).collect();
+        let encoded: Vec<_> = blocks.iter().map(|b| b.encoded.view()).collect();
+        Some(Self {
+            schema: Arc::clone(&first.schema),
+            raw: concatenate(Axis(0), &raw).ok()?,
+            categories: concatenate(Axis(0), &categories).ok()?,
+            encoded: concatenate(Axis(0), &encoded).ok()?,
+            entity: blocks.iter().flat_map(|b| &b.entity).copied().collect(),
+            token: blocks.iter().flat_map(|b| &b.token).copied().collect(),
+            history: blocks.iter().flat_map(|b| &b.history).copied().collect(),
+            time: blocks.iter().flat_map(|b| &b.time).copied().collect(),
+        })
+    }
+
     /// The given rows, in the given order, as a block of their own.
     pub fn select(&self, rows: &[usize]) -> Self {
         use ndarray::Axis;

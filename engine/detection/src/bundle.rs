@@ -6,6 +6,7 @@
 //! reference rows: a node whose arithmetic differs finds out before it judges a real event. How
 //! bundles travel and which one is active is decided elsewhere.
 
+use crate::blend::Blend;
 use crate::calibration::Calibrator;
 use crate::detector::{self, Model};
 use crate::detectors::CATALOGUE;
@@ -21,7 +22,7 @@ mod reference;
 pub use reference::{REFERENCE_ROWS, Reference, ReferenceRow};
 
 /// Version of the sealed frame's bytes and of its payload's.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// Bytes of the words that say what a bundle was trained from: a line, not a report.
 pub const DESCRIPTION_BYTES: usize = 1_024;
@@ -142,8 +143,8 @@ pub struct ClassModels {
     pub models: Vec<(DetectorKind, Arc<dyn Model>, Calibrator)>,
     /// What was measured of each model, by name; finite.
     pub metrics: BTreeMap<DetectorKind, BTreeMap<String, f64>>,
-    /// Calibrates the second-highest of the voters' tails again.
-    pub ensemble: Calibrator,
+    /// How the tails become one answer.
+    pub ensemble: Blend,
     /// Rows with their expected scores.
     pub reference: Reference,
     /// Rows that the models learnt from.

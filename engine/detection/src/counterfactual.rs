@@ -142,7 +142,7 @@ fn retreat(
 }
 
 /// The ordinary value of an encoded column.
-fn ordinary(encoder: &Encoder, numeric: usize, column: usize) -> Option<Value> {
+pub fn ordinary(encoder: &Encoder, numeric: usize, column: usize) -> Option<Value> {
     match column.checked_sub(numeric) {
         None => Some(Value::Number(encoder.baseline(column)[1])),
         Some(category) => encoder.most_frequent(category).map(Value::Category),

@@ -114,6 +114,21 @@ impl Explanation {
     }
 }
 
+/// Learns from benign rows with their `encoded` columns filled, in event order.
+pub type Benign = fn(&Block, &TrainOptions) -> Result<Arc<dyn Model>, Error>;
+
+/// Learns from such rows of both sides; the second argument says which are attacks.
+pub type WithAttacks = fn(&Block, &[bool], &TrainOptions) -> Result<Arc<dyn Model>, Error>;
+
+/// What a detector learns from.
+#[derive(Clone, Copy)]
+pub enum Train {
+    /// Benign rows alone.
+    Benign(Benign),
+    /// Labelled rows.
+    Labelled(WithAttacks),
+}
+
 /// A line of the catalogue.
 pub struct Entry {
     /// Which detector.
@@ -122,8 +137,8 @@ pub struct Entry {
     pub summary: &'static str,
     /// Version of its artifact's bytes.
     pub format: u8,
-    /// Learns from benign rows with their `encoded` columns filled, in event order.
-    pub train: fn(&Block, &TrainOptions) -> Result<Arc<dyn Model>, Error>,
+    /// How it learns.
+    pub train: Train,
     /// Loads an artifact and checks its content.
     pub decode: fn(&[u8]) -> Result<Arc<dyn Model>, Error>,
 }

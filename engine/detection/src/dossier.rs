@@ -2,15 +2,16 @@
 //! and the smallest change found that flips it. Made on request, since it costs a thousand
 //! scorings.
 
+use crate::blend::{Answer, Tails};
 use crate::block::Block;
 use crate::bundle::{Bundle, ClassModels};
 use crate::calibration::Budget;
 use crate::counterfactual::{self, Change};
 use crate::detector::RowScore;
-use crate::ensemble::{second_highest, thresholds, voters};
+use crate::ensemble::{asked, thresholds, voters};
 use crate::explain::{Error, block_of, rescore};
-use threat::verdict::{Absence, Ballot};
-use threat::{DetectorKind, EventClass, Replay, Verdict, Vote};
+use threat::verdict::Ballot;
+use threat::{DetectorKind, EventClass, Replay, Verdict};
 
 /// Benign rows shown as the nearest.
 pub const NEAREST: usize = 3;
@@ -109,7 +110,7 @@ pub fn dossier(
 ) -> Result<Dossier, Error> {
     let models = bundle.classes.get(&class).ok_or(Error::NoModels(class))?;
     let block = block_of(bundle, class, replay)?;
-    let paths: Vec<Path> = voters(class)
+    let paths: Vec<Path> = asked(class)
         .into_iter()
         .filter_map(|detector| {
             let (model, _) = models.model(detector)?;
@@ -124,7 +125,6 @@ pub fn dossier(
         })
         .collect();
     let order = order(models, &block, class);
-    let (threshold, _) = thresholds(models, budget);
     let counterfactual = counterfactual::search(
         &models.encoder,
         &replay.numeric,
@@ -137,7 +137,7 @@ pub fn dossier(
                 ..replay.clone()
             };
             // A row that cannot be scored is no threat that could be flipped.
-            is_threat(bundle, models, class, &changed, threshold).unwrap_or(false)
+            answer(bundle, class, &changed, budget).is_ok_and(|a| a.is_some_and(|a| a.threat))
         },
     );
     Ok(Dossier {
@@ -151,7 +151,7 @@ pub fn dossier(
 /// Columns by their part in the voters' scores, greatest first, then all others.
 fn order(models: &ClassModels, block: &Block, class: EventClass) -> Vec<usize> {
     let mut shares = vec![0.0f32; block.schema.width()];
-    for detector in voters(class) {
+    for detector in asked(class) {
         let Some((model, _)) = models.model(detector) else { continue };
         let reasons = model.explain(block, 0).contributions;
         let total: f32 = reasons.iter().map(|r| r.1.max(0.0)).sum();
@@ -164,26 +164,27 @@ fn order(models: &ClassModels, block: &Block, class: EventClass) -> Vec<usize> {
     order
 }
 
-fn is_threat(
+/// What the ensemble says of a stored finding's inputs under a budget; `None` when fewer than two
+/// voters have something to say.
+///
+/// # Errors
+/// When the bundle does not fit the inputs.
+pub fn answer(
     bundle: &Bundle,
-    models: &ClassModels,
     class: EventClass,
     replay: &Replay,
-    threshold: f32,
-) -> Result<bool, Error> {
+    budget: &Budget,
+) -> Result<Option<Answer>, Error> {
+    let models = bundle.classes.get(&class).ok_or(Error::NoModels(class))?;
     let (scores, _) = rescore(bundle, class, replay)?;
-    let votes = voters(class).map(|detector| {
-        let score = scores.iter().find(|(k, _)| *k == detector).map(|(_, s)| *s);
-        let ballot = match (score, models.model(detector)) {
-            (Some(RowScore::Score(score)), Some((_, calibrator))) => {
-                let tail = calibrator.tail(score);
-                Ballot::Voted { score, tail, threat: tail >= threshold }
-            }
-            _ => Ballot::Missing(Absence::Down),
-        };
-        Vote { detector, ballot }
-    });
-    Ok(second_highest(&votes).is_some_and(|second| second >= threshold))
+    let tail = |detector| {
+        let (_, score) = *scores.iter().find(|(k, _)| *k == detector)?;
+        let RowScore::Score(score) = score else { return None };
+        Some(models.model(detector)?.1.tail(score))
+    };
+    let voters = voters(class).into_iter().filter_map(|kind| Some((kind, tail(kind)?)));
+    let tails = Tails { voters: voters.collect(), labelled: tail(DetectorKind::Labelled) };
+    Ok(models.ensemble.answer(&tails, thresholds(models, budget)))
 }
 
 fn nearest(models: &ClassModels, block: &Block) -> Vec<Near> {

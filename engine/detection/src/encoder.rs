@@ -1,5 +1,6 @@
 //! From features in their own units to the columns that detectors read: numbers by signed log,
-//! standardised and clipped; categories by surprisal, −ln of their smoothed training frequency.
+//! standardised and clipped, in the mean with their rank among the training rows (`amount`);
+//! categories by surprisal, −ln of their smoothed training frequency (`table`).
 //!
 //! The encoder also keeps what explanations compare with: quantiles of each number and how often
 //! each category value occurred. It reads nothing but the row it encodes, so a row encodes to the
@@ -11,33 +12,12 @@ use crate::schema::Schema;
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
+mod amount;
 mod table;
+use amount::NumericCode;
+pub use amount::{BASELINE, CLIP, DEVIATION_FLOOR};
 pub use table::CATEGORY_VALUES;
 use table::CategoryCode;
-
-/// Deviations at which a number is clipped: far enough to keep outliers apart, near enough that
-/// one wild column does not drown all others in a distance.
-pub const CLIP: f32 = 20.0;
-
-/// The smallest standard deviation of a signed log that a number is divided by: one percent of an
-/// amount. Below it, noise in an almost constant column would be blown up to look like signal.
-pub const DEVIATION_FLOOR: f32 = 0.01;
-
-/// The training quantiles that [`Encoder::baseline`] gives.
-pub const BASELINE: [f64; 3] = [0.05, 0.50, 0.95];
-
-/// How one numeric column is encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-struct NumericCode {
-    /// Mean of the signed logs.
-    mean: f32,
-    /// Their standard deviation, at least [`DEVIATION_FLOOR`]; 0 when the column was constant.
-    deviation: f32,
-    /// 1/deviation, or 0 for a constant column.
-    scale: f32,
-    /// The [`BASELINE`] quantiles in the feature's own unit.
-    quantiles: [f32; 3],
-}
 
 /// What was learnt about the columns of one schema from benign rows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -67,12 +47,8 @@ impl TryFrom<Parts> for Encoder {
     type Error = String;
 
     fn try_from(parts: Parts) -> Result<Self, String> {
-        for n in &parts.numeric {
-            let scale = if n.deviation == 0.0 { 0.0 } else { 1.0 / n.deviation };
-            let finite = n.mean.is_finite() && n.quantiles.iter().all(|q| q.is_finite());
-            if !finite || n.deviation < 0.0 || n.scale.to_bits() != scale.to_bits() {
-                return Err(format!("numeric column out of its rules: {n:?}"));
-            }
+        if let Some(bad) = parts.numeric.iter().find(|n| !n.is_valid()) {
+            return Err(format!("numeric column out of its rules: {bad:?}"));
         }
         let categories = parts
             .categories
@@ -154,7 +130,7 @@ impl Encoder {
     /// The 5, 50 and 95% quantiles of a numeric column's training values, in its own unit; zeros
     /// for a column that is not numeric.
     pub fn baseline(&self, column: usize) -> [f32; 3] {
-        self.numeric.get(column).map_or([0.0; 3], |n| n.quantiles)
+        self.numeric.get(column).map_or([0.0; 3], |n| n.stored.quantiles)
     }
 
     /// Share of training rows with that value in category column `column` (counted from the first
@@ -173,43 +149,8 @@ impl Encoder {
     /// The amount, in the feature's own unit, that encodes to `encoded` in numeric column
     /// `column`; the constant of a constant column; 0 for a column that is not numeric.
     pub fn decode_numeric(&self, column: usize, encoded: f32) -> f32 {
-        self.numeric.get(column).map_or(0.0, |n| {
-            let log = f64::from(n.mean) + f64::from(encoded) * f64::from(n.deviation);
-            let amount = log.abs().exp_m1().min(f64::from(f32::MAX));
-            if log < 0.0 { -amount as f32 } else { amount as f32 }
-        })
+        self.numeric.get(column).map_or(0.0, |n| n.decode(encoded))
     }
-}
-
-impl NumericCode {
-    fn fit(mut values: Vec<f32>) -> Self {
-        let Some(&first) = values.first() else {
-            return Self { mean: 0.0, deviation: 0.0, scale: 0.0, quantiles: [0.0; 3] };
-        };
-        for v in &mut values {
-            *v = finite(*v);
-        }
-        let n = values.len() as f64;
-        let mean = values.iter().map(|&v| signed_log(v)).sum::<f64>() / n;
-        let variance = values.iter().map(|&v| (signed_log(v) - mean).powi(2)).sum::<f64>() / n;
-        let constant = values.iter().all(|&v| v == finite(first));
-        let deviation = if constant { 0.0 } else { (variance.sqrt() as f32).max(DEVIATION_FLOOR) };
-        let scale = if constant { 0.0 } else { 1.0 / deviation };
-        let quantiles = BASELINE.map(|q| {
-            let at = ((n - 1.0) * q).round() as usize;
-            *values.select_nth_unstable_by(at, f32::total_cmp).1
-        });
-        Self { mean: mean as f32, deviation, scale, quantiles }
-    }
-
-    fn encode(&self, x: f32) -> f32 {
-        ((signed_log(finite(x)) as f32 - self.mean) * self.scale).clamp(-CLIP, CLIP)
-    }
-}
-
-/// A finite number for any: NaN counts as 0, infinities as the greatest amounts.
-fn finite(x: f32) -> f32 {
-    if x.is_nan() { 0.0 } else { x.clamp(f32::MIN, f32::MAX) }
 }
 
 /// sign(x)·ln(1 + |x|) of a finite number.

@@ -1,11 +1,11 @@
 //! The ensemble vote: two of the three detectors named for an event's class agree, or the rules
 //! decide.
 //!
-//! Each voter's score becomes a calibrated tail. The second-highest tail is the ensemble's: it
-//! reaches the threshold exactly when two voters do, so score and vote never disagree. With one
+//! Each voter's score becomes a calibrated tail, and `blend` makes one answer of them. With one
 //! voter missing or abstaining both others must agree; with fewer, the rules decide alone and the
 //! verdict says so. This is a vote of models, not consensus.
 
+use crate::blend::Tails;
 use crate::block::Block;
 use crate::bundle::{Bundle, ClassModels};
 use crate::calibration::Budget;
@@ -42,6 +42,13 @@ pub const fn voters(class: EventClass) -> [DetectorKind; 3] {
     }
 }
 
+/// The detectors that are asked about a class of events: its voters, and the one that learns from
+/// labels.
+pub const fn asked(class: EventClass) -> [DetectorKind; 4] {
+    let [a, b, c] = voters(class);
+    [a, b, c, DetectorKind::Labelled]
+}
+
 /// What each detector answered to one feature batch.
 pub type Answers = BTreeMap<DetectorKind, Result<BatchScores, Absence>>;
 
@@ -49,7 +56,7 @@ pub type Answers = BTreeMap<DetectorKind, Result<BatchScores, Absence>>;
 pub struct Ensemble {
     budget: Budget,
     bundle: u64,
-    /// By class: the ensemble's threshold as a raw second-highest tail, and as a calibrated one.
+    /// By class: the ensemble's threshold as a decisive tail, and as a calibrated one.
     thresholds: BTreeMap<EventClass, (f32, f32)>,
 }
 
@@ -100,9 +107,11 @@ impl Ensemble {
                         _ => Ballot::Abstained(Abstention::NoModel),
                     },
                 });
+                let labelled = models.and_then(|m| labelled(m, answers, (index, row), repeats));
                 verdicts[at] = Some(verdict(
                     features.rows[at],
                     votes,
+                    labelled,
                     std::mem::take(&mut hits[at]),
                     models.zip(limits),
                     self.bundle_of(features),
@@ -119,10 +128,10 @@ impl Ensemble {
     }
 }
 
-/// The thresholds of a class under a budget: (raw second-highest tail, calibrated tail).
+/// The thresholds of a class under a budget: (decisive tail, calibrated tail).
 pub fn thresholds(models: &ClassModels, budget: &Budget) -> (f32, f32) {
     let tail = budget.threshold_tail(models.events_per_day());
-    (models.ensemble.score_at(tail), tail)
+    (models.ensemble.decision.score_at(tail), tail)
 }
 
 fn ballot(
@@ -146,16 +155,40 @@ fn ballot(
         Some(RowScore::Abstain) => Ballot::Abstained(Abstention::NothingToSay),
         Some(RowScore::Score(score)) if !score.is_finite() => Ballot::Missing(Absence::NotANumber),
         Some(&RowScore::Score(score)) => {
-            let full = calibrator.tail(score);
-            let tail = if repeats >= REPEAT_LIMIT { full.min(REPEAT_TAIL) } else { full };
+            let tail = capped(calibrator.tail(score), repeats);
             Ballot::Voted { score, tail, threat: tail >= threshold }
         }
+    }
+}
+
+fn capped(tail: f32, repeats: u32) -> f32 {
+    if repeats >= REPEAT_LIMIT { tail.min(REPEAT_TAIL) } else { tail }
+}
+
+/// The labelled detector's tail, where it answered and counts.
+fn labelled(
+    models: &ClassModels,
+    answers: &Answers,
+    (block, row): (usize, usize),
+    repeats: u32,
+) -> Option<f32> {
+    if models.ensemble.labels <= 0.0 {
+        return None;
+    }
+    let (_, calibrator) = models.model(DetectorKind::Labelled)?;
+    let scores = answers.get(&DetectorKind::Labelled)?.as_ref().ok()?;
+    match scores.get(block)?.as_ref()?.get(row)? {
+        RowScore::Score(score) if score.is_finite() => {
+            Some(capped(calibrator.tail(*score), repeats))
+        }
+        _ => None,
     }
 }
 
 fn verdict(
     event: u32,
     votes: [Vote; 3],
+    labelled: Option<f32>,
     rules: Vec<RuleHit>,
     limits: Option<(&ClassModels, (f32, f32))>,
     bundle: u64,
@@ -173,26 +206,25 @@ fn verdict(
         inputs,
     };
     let mut threshold = f32::INFINITY;
-    if let (Some(second), Some((models, (raw, calibrated)))) = (second_highest(&votes), limits) {
+    if let Some((models, limits)) = limits
+        && let Some(answer) = models.ensemble.answer(&tails(&votes, labelled), limits)
+    {
         verdict.source = VerdictSource::Ml;
-        verdict.score = models.ensemble.tail(second);
-        verdict.threat = second >= raw;
-        threshold = calibrated;
+        verdict.score = answer.score;
+        verdict.threat = answer.threat;
+        threshold = limits.1;
     }
     settle(&mut verdict, threshold);
     verdict
 }
 
-/// The second-highest tail of the voters that voted; `None` when fewer than two did.
-pub fn second_highest(votes: &[Vote; 3]) -> Option<f32> {
-    let mut tails: Vec<f32> = Vec::with_capacity(3);
-    for vote in votes {
-        if let Ballot::Voted { tail, .. } = vote.ballot {
-            tails.push(tail);
-        }
-    }
-    tails.sort_by(|a, b| b.total_cmp(a));
-    tails.get(1).copied()
+/// What the voters and the labelled detector said, as tails.
+pub fn tails(votes: &[Vote; 3], labelled: Option<f32>) -> Tails {
+    let voters = votes.iter().filter_map(|vote| match vote.ballot {
+        Ballot::Voted { tail, .. } => Some((vote.detector, tail)),
+        _ => None,
+    });
+    Tails { voters: voters.collect(), labelled }
 }
 
 /// Sets severity, and lets rules of [`RULE_THREAT`] and above make a threat. Called again when a
@@ -261,16 +293,16 @@ mod tests {
             ([None, None, Some(9.0)], None),
             ([None, None, None], None),
         ];
-        for (tails, expected) in cases {
-            let votes = votes(tails);
+        for (given, expected) in cases {
+            let votes = votes(given);
             let yes = votes
                 .iter()
                 .filter(|v| matches!(v.ballot, Ballot::Voted { threat: true, .. }))
                 .count();
-            let decided = second_highest(&votes).map(|s| s >= 3.0);
-            assert_eq!(decided, expected, "{tails:?}");
+            let decided = tails(&votes, None).decisive(0.0).map(|s| s >= 3.0);
+            assert_eq!(decided, expected, "{given:?}");
             if let Some(threat) = decided {
-                assert_eq!(threat, yes >= 2, "{tails:?}");
+                assert_eq!(threat, yes >= 2, "{given:?}");
             }
         }
     }

@@ -4,7 +4,7 @@
 use crate::block::{Block, History};
 use crate::bundle::{Bundle, ClassModels};
 use crate::detector::RowScore;
-use crate::ensemble::{inputs_hash, voters};
+use crate::ensemble::{asked, inputs_hash};
 use crate::features::FeatureBatch;
 use crate::features::rows::{self, Row};
 use ndarray::Array2;
@@ -175,7 +175,7 @@ pub fn block_of(bundle: &Bundle, class: EventClass, replay: &Replay) -> Result<B
     })
 }
 
-/// A stored finding scored again: every voter's score, and the hash of the inputs.
+/// A stored finding scored again: every detector's score, and the hash of the inputs.
 ///
 /// # Errors
 /// As [`block_of`], and whatever a detector says.
@@ -187,7 +187,7 @@ pub fn rescore(
     let block = block_of(bundle, class, replay)?;
     let models = bundle.classes.get(&class).ok_or(Error::NoModels(class))?;
     let mut scores = Vec::new();
-    for kind in voters(class) {
+    for kind in asked(class) {
         if let Some((model, _)) = models.model(kind) {
             let mut out = Vec::new();
             Arc::clone(model).scorer().score(&block, &mut out)?;

@@ -6,6 +6,7 @@
 //! decides, [`judgement`] folds what came out, in order. [`engine`] calls these in a row; actors
 //! call the same pieces from different threads.
 
+pub mod blend;
 pub mod block;
 pub mod bundle;
 pub mod calibration;

@@ -3,7 +3,7 @@
 
 use crate::bundle::Bundle;
 use crate::detector::{Error, RowScore, Scorer};
-use crate::ensemble::voters;
+use crate::ensemble::asked;
 use crate::features::FeatureBatch;
 use std::collections::BTreeMap;
 use threat::{DetectorKind, EventClass};
@@ -58,7 +58,7 @@ impl Scorers {
             .blocks
             .iter()
             .map(|(class, block, _)| {
-                if !voters(*class).contains(&self.kind) {
+                if !asked(*class).contains(&self.kind) {
                     return Ok(None);
                 }
                 let Some(scorer) = self.by_class.get_mut(class) else { return Ok(None) };

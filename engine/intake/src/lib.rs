@@ -28,5 +28,6 @@ pub use decoder::{BATCH_BYTES, Checkpoint, Coverage, Decoder, Options};
 pub use emit::emit;
 pub use error::Error;
 pub use formats::Format;
+pub use formats::csv::cells;
 pub use json::{JSON_DEPTH, JSON_MEMBERS};
 pub use quarantine::{Quarantine, Quarantined};

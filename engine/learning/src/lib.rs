@@ -4,8 +4,12 @@
 //! Models come from `detection`; here are samples, holdouts, calibration of each voter and of the
 //! vote, and the bundle. The same rows and seed give the same bytes.
 
+mod disturbed;
+pub mod evaluation;
+pub mod labels;
 pub mod sample;
 pub mod training;
 
+pub use labels::Labelled;
 pub use sample::{Plan, Sample};
-pub use training::{CLASS_MIN_ROWS, Error, Settings, train};
+pub use training::{CLASS_MIN_ROWS, Error, Settings, train, train_labelled};

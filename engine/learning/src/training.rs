@@ -1,10 +1,13 @@
 //! From a sample to a bundle: hold out, train, calibrate every voter and the vote, train again on
 //! all.
 
+use crate::disturbed;
+use crate::labels::{self, Labelled, Voted};
+use detection::blend::{Blend, Tails};
 use detection::block::Block;
 use detection::bundle::{Bundle, ClassModels, Reference};
 use detection::calibration::Calibrator;
-use detection::detector::{Model, RowScore, TrainOptions};
+use detection::detector::{Model, RowScore, Train, TrainOptions};
 use detection::detectors::CATALOGUE;
 use detection::encoder::Encoder;
 use detection::ensemble::voters;
@@ -21,6 +24,9 @@ const STRETCHES: usize = 10;
 
 /// Share of each stretch that is held out for calibration (see the study of detectors).
 const HELD_OUT: f64 = 0.3;
+
+/// The metric that says what a voter counts in the ranking.
+pub const WEIGHT: &str = "weight";
 
 /// Why no bundle was made.
 #[derive(Debug, thiserror::Error)]
@@ -62,11 +68,36 @@ pub fn train(blocks: &BTreeMap<EventClass, Block>, settings: &Settings) -> Resul
     let mut classes = BTreeMap::new();
     for (&class, block) in blocks {
         if block.len() >= settings.class_rows
-            && let Some(models) = train_class(class, block, settings.seed)
+            && let Some(models) = train_class(class, block, None, settings.seed)
         {
             classes.insert(class, models);
         }
     }
+    bundle(blocks, classes, settings)
+}
+
+/// Learns a bundle for one class from labelled rows: what has no labels learns from the benign rows
+/// alone, and the labelled detector joins as far as its labels hold.
+///
+/// # Errors
+/// When there are too few benign rows.
+pub fn train_labelled(
+    class: EventClass,
+    rows: &Labelled,
+    settings: &Settings,
+) -> Result<Bundle, Error> {
+    let benign = rows.block.select(&rows.places(false));
+    let enough = benign.len() >= settings.class_rows;
+    let models = enough.then(|| train_class(class, &benign, Some(rows), settings.seed)).flatten();
+    let classes = models.into_iter().map(|models| (class, models)).collect();
+    bundle(&BTreeMap::from([(class, benign)]), classes, settings)
+}
+
+fn bundle(
+    blocks: &BTreeMap<EventClass, Block>,
+    classes: BTreeMap<EventClass, ClassModels>,
+    settings: &Settings,
+) -> Result<Bundle, Error> {
     if classes.is_empty() {
         let largest = blocks.iter().max_by_key(|(_, b)| b.len());
         return Err(Error::TooFewRows {
@@ -96,58 +127,117 @@ fn train_all(class: EventClass, block: &Block, seed: u64) -> Trained {
     CATALOGUE
         .iter()
         .filter(|entry| voters(class).contains(&entry.kind))
-        .filter_map(|entry| Some((entry.kind, (entry.train)(block, &options).ok()?)))
+        .filter_map(|entry| match entry.train {
+            Train::Benign(train) => Some((entry.kind, train(block, &options).ok()?)),
+            Train::Labelled(_) => None,
+        })
         .collect()
 }
 
-fn train_class(class: EventClass, block: &Block, seed: u64) -> Option<ClassModels> {
-    let (learn, held) = hold_out(block.len());
-    let (learn, held) = (block.select(&learn), block.select(&held));
-    let encoder = Encoder::fit(&block.schema, &learn.raw, &learn.categories);
-    let first = train_all(class, &encoded(&learn, &encoder), seed);
-    let held = encoded(&held, &encoder);
-    let mut calibrators: BTreeMap<DetectorKind, Calibrator> = BTreeMap::new();
-    let mut tails: Vec<Vec<f32>> = vec![Vec::new(); held.len()];
-    for (kind, model) in first {
-        let mut out = Vec::new();
-        Arc::clone(&model).scorer().score(&held, &mut out).ok()?;
-        let scores: Vec<f32> = out
-            .iter()
-            .filter_map(|s| if let RowScore::Score(s) = s { Some(*s) } else { None })
-            .collect();
-        let Ok(calibrator) = Calibrator::fit(&scores) else { continue };
-        for (row, score) in out.iter().enumerate() {
-            if let RowScore::Score(s) = score {
-                tails[row].push(calibrator.tail(*s));
+/// The models that the calibrations are measured with: they did not see the rows held out.
+struct First {
+    encoder: Encoder,
+    models: Vec<(DetectorKind, Arc<dyn Model>, Calibrator)>,
+}
+
+impl First {
+    fn train(class: EventClass, learn: &Block, held: &Block, seed: u64) -> Self {
+        let encoder = Encoder::fit(&learn.schema, &learn.raw, &learn.categories);
+        let held = encoded(held, &encoder);
+        let calibrated = |(kind, model): (DetectorKind, Arc<dyn Model>)| {
+            let mut out = Vec::new();
+            Arc::clone(&model).scorer().score(&held, &mut out).ok()?;
+            let score = |s: RowScore| if let RowScore::Score(s) = s { Some(s) } else { None };
+            let scores: Vec<f32> = out.into_iter().filter_map(score).collect();
+            Some((kind, model, Calibrator::fit(&scores).ok()?))
+        };
+        let trained = train_all(class, &encoded(learn, &encoder), seed);
+        Self { models: trained.into_iter().filter_map(calibrated).collect(), encoder }
+    }
+
+    /// What the voters say of rows.
+    fn tails(&self, block: &Block) -> Option<Vec<Tails>> {
+        let block = encoded(block, &self.encoder);
+        let mut all = vec![Tails::default(); block.len()];
+        for (kind, model, calibrator) in &self.models {
+            let mut out = Vec::new();
+            Arc::clone(model).scorer().score(&block, &mut out).ok()?;
+            for (tails, score) in all.iter_mut().zip(&out) {
+                if let RowScore::Score(s) = score {
+                    tails.voters.push((*kind, calibrator.tail(*s)));
+                }
             }
         }
-        calibrators.insert(kind, calibrator);
+        Some(all)
     }
-    let seconds: Vec<f32> = tails
-        .into_iter()
-        .filter_map(|mut t| {
-            t.sort_by(|a, b| b.total_cmp(a));
-            t.get(1).copied()
-        })
-        .collect();
-    let ensemble = Calibrator::fit(&seconds).ok()?;
+
+    /// What each voter counts in the ranking.
+    fn weights(&self, held: &Block, seed: u64) -> Vec<(DetectorKind, f32)> {
+        let disturbed = encoded(&disturbed::disturb(held, seed), &self.encoder);
+        let held = encoded(held, &self.encoder);
+        let weight = |model| disturbed::weight(model, &held, &disturbed);
+        self.models.iter().map(|(kind, model, _)| (*kind, weight(model))).collect()
+    }
+}
+
+fn train_class(
+    class: EventClass,
+    block: &Block,
+    labelled: Option<&Labelled>,
+    seed: u64,
+) -> Option<ClassModels> {
+    let (learn, held) = hold_out(block.len());
+    let (learn, held) = (block.select(&learn), block.select(&held));
+    let first = First::train(class, &learn, &held, seed);
+    let mut tails = first.tails(&held)?;
+    let taught = labelled.and_then(|rows| {
+        let places = rows.places(true);
+        let attacks = rows.block.select(&places);
+        let names: Vec<u16> = places.iter().map(|&r| rows.labels[r]).collect();
+        let of_attacks = first.tails(&attacks)?;
+        let taught = labels::teach(
+            &Voted {
+                learn: &learn,
+                held: &held,
+                attacks: &attacks,
+                names: &names,
+                of_held: &tails,
+                of_attacks: &of_attacks,
+            },
+            seed,
+        )?;
+        Some((taught, attacks))
+    });
+    let weights = first.weights(&held, seed);
+    let share = taught.as_ref().map_or(0.0, |(taught, _)| taught.share);
+    if let Some((taught, _)) = &taught {
+        tails.iter_mut().zip(&taught.of_held).for_each(|(t, &labelled)| t.labelled = labelled);
+    }
+    let ensemble = Blend::fit(weights.clone(), share, &tails).ok()?;
     let encoder = Encoder::fit(&block.schema, &block.raw, &block.categories);
-    let block = encoded(block, &encoder);
-    let models: Vec<_> = train_all(class, &block, seed)
+    let encoded = encoded(block, &encoder);
+    let calibrators: BTreeMap<DetectorKind, Calibrator> =
+        first.models.into_iter().map(|(kind, _, calibrator)| (kind, calibrator)).collect();
+    let mut models: Vec<_> = train_all(class, &encoded, seed)
         .into_iter()
-        .filter_map(|(kind, model)| Some((kind, model, calibrators.remove(&kind)?)))
+        .filter_map(|(kind, model)| Some((kind, model, calibrators.get(&kind)?.clone())))
         .collect();
     if models.len() < 2 {
         return None;
     }
+    if let Some((taught, attacks)) = taught {
+        let model = labels::train(block, &attacks, seed)?;
+        models.push((DetectorKind::Labelled, model, taught.calibrator));
+    }
     let window = (block.time.iter().min().copied()?, block.time.iter().max().copied()?);
+    let metric = |&(kind, weight)| (kind, BTreeMap::from([(WEIGHT.to_owned(), f64::from(weight))]));
     Some(ClassModels {
         schema: Arc::clone(&block.schema),
-        reference: Reference::record(&block, &encoder, &models).ok()?,
+        reference: Reference::record(&encoded, &encoder, &models).ok()?,
         encoder,
         voters: voters(class),
+        metrics: weights.iter().map(metric).collect(),
         models,
-        metrics: BTreeMap::new(),
         ensemble,
         rows: block.len() as u64,
         window,

@@ -15,11 +15,14 @@ pub enum DetectorKind {
     Bayes,
     /// Distance to benign neighbours.
     Neighbours,
+    /// Boosted trees on labelled rows.
+    Labelled,
 }
 
 impl DetectorKind {
     /// All, in catalogue order.
-    pub const ALL: [Self; 4] = [Self::Forest, Self::Sequence, Self::Bayes, Self::Neighbours];
+    pub const ALL: [Self; 5] =
+        [Self::Forest, Self::Sequence, Self::Bayes, Self::Neighbours, Self::Labelled];
 
     /// A stable short name.
     pub const fn name(self) -> &'static str {
@@ -28,6 +31,7 @@ impl DetectorKind {
             Self::Sequence => "sequence",
             Self::Bayes => "bayes",
             Self::Neighbours => "neighbours",
+            Self::Labelled => "labelled",
         }
     }
 }
@@ -120,10 +124,11 @@ pub struct RuleHit {
 pub struct Verdict {
     /// Place of the event in its batch.
     pub event: u32,
-    /// It is a threat: two voters say so, or a rule of at least medium level matched.
+    /// It is a threat: two voters say so (or the voters and the labelled detector together, where
+    /// labels were shown to hold), or a rule of at least medium level matched.
     pub threat: bool,
-    /// Calibrated tail of the ensemble: the second-highest of the voters' tails, calibrated again;
-    /// 0 when the rules decided alone.
+    /// Calibrated tail of the ensemble: the voters' weighted mean, calibrated again and kept on the
+    /// vote's side of the threshold; 0 when the rules decided alone.
     pub score: f32,
     /// How bad.
     pub severity: Severity,

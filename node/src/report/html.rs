@@ -22,7 +22,7 @@ pub const FULL_FINDINGS: usize = 120;
 /// Findings in the table after them, about 300 bytes each; others are only in the output file.
 pub const COMPACT_FINDINGS: usize = 10_000;
 
-const STYLE: &str = include_str!("html/style.css");
+pub(super) const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
 /// The page. The same report gives the same bytes.

@@ -1,6 +1,7 @@
 //! One class of a bundle: its stored form and the rules that its parts keep.
 
 use super::{Artifact, ClassModels, Error, Reference};
+use crate::blend::Blend;
 use crate::calibration::Calibrator;
 use crate::detectors::CATALOGUE;
 use crate::encoder::Encoder;
@@ -16,7 +17,7 @@ pub(super) struct Stored {
     encoder: Encoder,
     voters: [DetectorKind; 3],
     models: Vec<(Artifact, Calibrator)>,
-    ensemble: Calibrator,
+    ensemble: Blend,
     reference: Reference,
     rows: u64,
     window: (Timestamp, Timestamp),
@@ -89,6 +90,9 @@ impl ClassModels {
             |reason: &str| Err(Error::Class { class: class.name(), reason: reason.to_owned() });
         if !self.encoder.fits(&self.schema) {
             return refuse("the encoder has other columns than the schema");
+        }
+        if let Some(problem) = self.ensemble.problem() {
+            return refuse(problem);
         }
         let [a, b, c] = self.voters;
         if a == b || b == c || a == c {

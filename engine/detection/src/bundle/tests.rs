@@ -1,4 +1,5 @@
 use super::*;
+use crate::blend::{Blend, Tails};
 use crate::block::Block;
 use crate::calibration::CALIBRATION_ROWS;
 use crate::detector::TrainOptions;
@@ -31,7 +32,9 @@ fn class() -> ClassModels {
             (m.kind(), m, Calibrator::fit(&scores).unwrap())
         })
         .collect();
-    let second: Vec<f32> = (0..CALIBRATION_ROWS).map(|i| i as f32 / 20.0).collect();
+    let (forest, near) = (DetectorKind::Forest, DetectorKind::Neighbours);
+    let tails = |i| Tails { voters: vec![(forest, i as f32 / 20.0), (near, 9.0)], labelled: None };
+    let said: Vec<Tails> = (0..CALIBRATION_ROWS).map(tails).collect();
     let auc = BTreeMap::from([("auc".to_owned(), 0.97)]);
     ClassModels {
         schema: Arc::clone(&train.schema),
@@ -40,7 +43,7 @@ fn class() -> ClassModels {
         voters: [DetectorKind::Forest, DetectorKind::Bayes, DetectorKind::Neighbours],
         metrics: BTreeMap::from([(DetectorKind::Forest, auc)]),
         models,
-        ensemble: Calibrator::fit(&second).unwrap(),
+        ensemble: Blend::fit(vec![(forest, 1.0)], 0.0, &said).unwrap(),
         rows: train.len() as u64,
         window: (train.time[0], train.time[299]),
     }

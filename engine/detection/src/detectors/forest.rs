@@ -7,7 +7,7 @@
 //! pointers, so that scoring takes no branch. Growing and walking one tree is in `tree`.
 
 use crate::block::Block;
-use crate::detector::{Entry, Error, Explanation, Model, RowScore, Scorer, TrainOptions};
+use crate::detector::{Entry, Error, Explanation, Model, RowScore, Scorer, Train, TrainOptions};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use threat::DetectorKind;
@@ -43,7 +43,7 @@ pub const ENTRY: Entry = Entry {
     kind: DetectorKind::Forest,
     summary: "isolation forest: how few random splits separate a row from the benign ones",
     format: FORMAT,
-    train,
+    train: Train::Benign(train),
     decode,
 };
 

@@ -4,11 +4,13 @@ use crate::detector::Entry;
 
 pub mod bayes;
 pub mod forest;
+pub mod labelled;
 pub mod neighbours;
 pub mod sequence;
 
 /// Every detector, in the order in which votes are shown.
-pub const CATALOGUE: &[Entry] = &[forest::ENTRY, sequence::ENTRY, bayes::ENTRY, neighbours::ENTRY];
+pub const CATALOGUE: &[Entry] =
+    &[forest::ENTRY, sequence::ENTRY, bayes::ENTRY, neighbours::ENTRY, labelled::ENTRY];
 
 #[cfg(test)]
 pub(crate) mod tests;

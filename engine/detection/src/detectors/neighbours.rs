@@ -7,7 +7,7 @@
 //! index: at twenty columns one would be slower.
 
 use crate::block::Block;
-use crate::detector::{Entry, Error, Explanation, Model, RowScore, Scorer, TrainOptions};
+use crate::detector::{Entry, Error, Explanation, Model, RowScore, Scorer, Train, TrainOptions};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use threat::DetectorKind;
@@ -43,7 +43,7 @@ pub const ENTRY: Entry = Entry {
     kind: DetectorKind::Neighbours,
     summary: "neighbours: the distance to the three nearest of a sample of benign rows",
     format: FORMAT,
-    train,
+    train: Train::Benign(train),
     decode,
 };
 

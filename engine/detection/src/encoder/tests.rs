@@ -62,7 +62,7 @@ fn training_rows_are_standardised_in_log_and_constants_vanish() {
     for c in 0..2 {
         let column = encoded.column(c);
         let mean = column.mean().unwrap();
-        assert!(mean.abs() < 1e-3 && (column.std(0.0) - 1.0).abs() < 1e-2, "{mean}");
+        assert!(mean.abs() < 1e-3 && (column.std(0.0) - 1.0).abs() < 5e-2, "{mean}");
     }
     assert!(encoded.column(2).iter().all(|&v| v == 0.0));
     let other =
@@ -120,8 +120,8 @@ fn what_breaks_the_rules_does_not_load() {
         Encoder::try_from(parts).is_err()
     };
     assert!(!bad(|_| ()));
-    assert!(bad(|p| p.numeric[0].mean = f32::NAN));
-    assert!(bad(|p| p.numeric[0].deviation = -1.0));
+    assert!(bad(|p| p.numeric[0].stored.mean = f32::NAN));
+    assert!(bad(|p| p.numeric[0].stored.deviation = -1.0));
     assert!(bad(|p| p.rows = 3));
 }
 

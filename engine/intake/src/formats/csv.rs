@@ -62,7 +62,7 @@ fn header_of(line: &str) -> Option<Header> {
         return None;
     }
     let delimiter = [b',', b';', b'\t'].into_iter().find(|d| line.as_bytes().contains(d))?;
-    let cells = split(line, delimiter).ok()?;
+    let cells = cells(line, delimiter).ok()?;
     let named = |c: &Cow<'_, str>| {
         !c.is_empty()
             && c.len() <= 64
@@ -82,7 +82,7 @@ fn header_of(line: &str) -> Option<Header> {
 /// A header line, or a row as wide as the header that we hold.
 pub(crate) fn sniff(line: &[u8], header: Option<&Header>) -> bool {
     let Ok(text) = std::str::from_utf8(line) else { return false };
-    let width = |h: &Header| split(text, h.delimiter).is_ok_and(|c| c.len() == h.names.len());
+    let width = |h: &Header| cells(text, h.delimiter).is_ok_and(|c| c.len() == h.names.len());
     (!text.starts_with('{') && header.is_some_and(width)) || header_of(text).is_some()
 }
 
@@ -114,7 +114,7 @@ fn row(text: &str, header: &Header, options: &Options) -> Result<Parsed, Error> 
     if text.starts_with('{') {
         return Err(Error::Columns { found: 1, expected: header.names.len() });
     }
-    let cells = split(text, header.delimiter)?;
+    let cells = cells(text, header.delimiter)?;
     if cells.len() != header.names.len() {
         return Err(Error::Columns { found: cells.len(), expected: header.names.len() });
     }
@@ -170,7 +170,10 @@ fn typed(cell: Cow<'_, str>) -> Json<'_> {
 }
 
 /// The cells of a line.
-fn split(line: &str, delimiter: u8) -> Result<Vec<Cow<'_, str>>, Error> {
+///
+/// # Errors
+/// [`Error::Quote`] when a quoted cell does not end on the line.
+pub fn cells(line: &str, delimiter: u8) -> Result<Vec<Cow<'_, str>>, Error> {
     if !line.contains('"') {
         return Ok(line.split(char::from(delimiter)).map(Cow::Borrowed).collect());
     }

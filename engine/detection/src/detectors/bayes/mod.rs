@@ -15,7 +15,7 @@ pub mod special;
 mod tests;
 
 use crate::block::Block;
-use crate::detector::{Entry, Error, Explanation, Model, RowScore, Scorer, TrainOptions};
+use crate::detector::{Entry, Error, Explanation, Model, RowScore, Scorer, Train, TrainOptions};
 use crate::schema::Schema;
 use density::Density;
 use mixture::{Mixture, Statistics};
@@ -29,7 +29,7 @@ pub const ENTRY: Entry = Entry {
     kind: DetectorKind::Bayes,
     summary: "amounts of low density, or a kind of event seldom seen, among benign events",
     format: FORMAT,
-    train: |block, options| Ok(Arc::new(Bayes::train(block, options)?)),
+    train: Train::Benign(|block, options| Ok(Arc::new(Bayes::train(block, options)?))),
     decode: |bytes| Ok(Arc::new(Bayes::decode(bytes)?)),
 };
 

@@ -16,7 +16,7 @@ pub mod train;
 mod tests;
 
 use crate::block::{Block, Token};
-use crate::detector::{Entry, Error, Explanation, Model, Scorer, TrainOptions};
+use crate::detector::{Entry, Error, Explanation, Model, Scorer, Train, TrainOptions};
 use lstm::{Cell, LANES, Weights};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -29,7 +29,7 @@ pub const ENTRY: Entry = Entry {
     kind: DetectorKind::Sequence,
     summary: "an event token that an LSTM did not expect after the entity's last tokens",
     format: FORMAT,
-    train: |block, options| Ok(Arc::new(Sequence::train(block, options)?)),
+    train: Train::Benign(|block, options| Ok(Arc::new(Sequence::train(block, options)?))),
     decode: |bytes| Ok(Arc::new(Sequence::decode(bytes)?)),
 };
 
