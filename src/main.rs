@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod detect;
+mod evaluate;
 mod explain;
 mod generate;
 mod models;
@@ -65,6 +66,9 @@ enum Command {
     Train(train::Arguments),
     /// List and inspect model bundles
     Models(models::Arguments),
+    /// Measure the detectors on labelled sessions and blocks of commands
+    #[command(subcommand)]
+    Evaluate(evaluate::Evaluate),
     /// Write seeded traffic with labelled attack campaigns
     Generate(generate::Arguments),
     /// Measure throughput, latency and memory of the whole path and of each stage
@@ -95,6 +99,7 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Train(arguments) => train::run(arguments),
         Command::Models(arguments) => models::run(arguments),
+        Command::Evaluate(what) => evaluate::run(&what),
         Command::Generate(arguments) => generate::run(arguments),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions { shell } => {

@@ -156,5 +156,6 @@ pub const fn fault_points(kind: DetectorKind) -> [&'static str; 4] {
         DetectorKind::Neighbours => {
             ["neighbours.panic", "neighbours.error", "neighbours.stuck", "neighbours.nan"]
         }
+        DetectorKind::Users => ["users.panic", "users.error", "users.stuck", "users.nan"],
     }
 }

@@ -4,6 +4,7 @@
 //! Models come from `detection`; here are samples, holdouts, calibration of each voter and of the
 //! vote, and the bundle. The same rows and seed give the same bytes.
 
+pub mod evaluation;
 pub mod sample;
 pub mod training;
 

@@ -15,11 +15,14 @@ pub enum DetectorKind {
     Bayes,
     /// Distance to benign neighbours.
     Neighbours,
+    /// An account against its own past and its peers.
+    Users,
 }
 
 impl DetectorKind {
     /// All, in catalogue order.
-    pub const ALL: [Self; 4] = [Self::Forest, Self::Sequence, Self::Bayes, Self::Neighbours];
+    pub const ALL: [Self; 5] =
+        [Self::Forest, Self::Sequence, Self::Bayes, Self::Neighbours, Self::Users];
 
     /// A stable short name.
     pub const fn name(self) -> &'static str {
@@ -28,6 +31,7 @@ impl DetectorKind {
             Self::Sequence => "sequence",
             Self::Bayes => "bayes",
             Self::Neighbours => "neighbours",
+            Self::Users => "users",
         }
     }
 }

@@ -6,9 +6,11 @@ pub mod bayes;
 pub mod forest;
 pub mod neighbours;
 pub mod sequence;
+pub mod users;
 
 /// Every detector, in the order in which votes are shown.
-pub const CATALOGUE: &[Entry] = &[forest::ENTRY, sequence::ENTRY, bayes::ENTRY, neighbours::ENTRY];
+pub const CATALOGUE: &[Entry] =
+    &[forest::ENTRY, sequence::ENTRY, bayes::ENTRY, neighbours::ENTRY, users::ENTRY];
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -1,0 +1,240 @@
+//! What is remembered of an account: how often it failed, where and when it logs on, and the risk
+//! that its latest logons left.
+//!
+//! Risk grows by what a logon tells against the account, and halves with [`RISK_HALF_LIFE`]. It
+//! counts only what is more surprising than a coin toss for this very account, so that accounts
+//! which roam or never sleep gather none.
+
+use super::places::{self, Place};
+use super::sketch::{Distinct, Halves};
+use super::source_state::{HOUR, TEN_MINUTES};
+use crate::rules::window_fields::{WindowField as W, WindowValues};
+use threat::event::{AuthActivity, Authentication, Outcome};
+use threat::{Event, Timestamp};
+
+/// An account is watched this long before its hours mean anything: nearly a day.
+const WATCHED_SECONDS: f64 = 20.0 * 3_600.0;
+
+/// Logons after which an account has a past to compare with.
+const PAST_LOGONS: u32 = 20;
+
+/// Risk halves in a day: an odd night is half forgotten a day later, an odd week is not.
+const RISK_HALF_LIFE: f64 = 86_400.0;
+
+/// Rarity of an hour, in bits, up to which it adds no risk: three of a day's hours.
+const HOUR_BITS: f32 = 3.0;
+
+/// Kilometres an hour that no airliner reaches.
+pub const TRAVEL_SPEED: f32 = 1_000.0;
+
+/// What a journey that nobody makes adds: as much as an hour and two hosts that are new.
+const TRAVEL_RISK: f32 = 6.0;
+
+/// Nearer than this is one place: what databases of addresses are wrong by.
+const SAME_PLACE_KM: f64 = 300.0;
+
+/// The least time that a journey is held against: clocks of two logs differ by as much.
+const JOURNEY_LEAST: f64 = 60.0;
+
+/// Different things that an account used.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    seen: Distinct<4>,
+    count: u32,
+}
+
+impl Known {
+    /// Adds a thing after `logons` others. What a new one tells, in nats over a coin toss: new ones
+    /// were `count` of the logons so far (Witten, Bell 1991). `None` when it is known.
+    fn add(&mut self, thing: u64, logons: u32) -> Option<f32> {
+        if !self.seen.add(thing) {
+            return None;
+        }
+        let known = self.count.max(1) as f32;
+        self.count = self.count.saturating_add(1);
+        let told = ((logons as f32 + known) / known).ln() - std::f32::consts::LN_2;
+        Some(told.max(0.0))
+    }
+}
+
+/// One account's state.
+#[derive(Clone, Copy, Default)]
+pub struct Account {
+    failures: Halves<u32>,
+    hosts: Halves<Distinct<2>>,
+    known_hosts: Known,
+    known_sources: Known,
+    logons: u32,
+    first: Timestamp,
+    by_hour: [u16; 24],
+    risk: f32,
+    risk_at: Timestamp,
+    place: Option<(Place, Timestamp)>,
+}
+
+/// The hour of the day, UTC.
+pub fn hour_of_day(time: Timestamp) -> usize {
+    time.secs().div_euclid(3_600).rem_euclid(24) as usize
+}
+
+impl Account {
+    /// −log2 of the share of this hour of day, with its neighbours, in the account's logons; 0
+    /// until the account was watched through a whole day, since every hour is new on the first one.
+    fn hour_rarity(&self, time: Timestamp) -> f32 {
+        if self.logons < PAST_LOGONS || time.since(self.first) < WATCHED_SECONDS {
+            return 0.0;
+        }
+        let hour = hour_of_day(time);
+        let near = [hour, (hour + 1) % 24, (hour + 23) % 24];
+        let seen: u32 = near.iter().map(|&h| u32::from(self.by_hour[h])).sum();
+        -((seen as f32 + 0.5) / (self.logons as f32 + 4.0)).log2()
+    }
+
+    /// The risk at a time: what is left of it.
+    fn risk(&self, time: Timestamp) -> f32 {
+        let passed = time.since(self.risk_at).max(0.0);
+        self.risk * (-passed / RISK_HALF_LIFE).exp2() as f32
+    }
+
+    /// Looks at an event of this account, and moves the state unless it is late.
+    pub fn observe(
+        &mut self,
+        event: &Event,
+        auth: &Authentication,
+        late: bool,
+        window: &mut WindowValues,
+    ) {
+        let success = auth.outcome == Outcome::Success;
+        if success {
+            window.set(W::AuthHourRarity, self.hour_rarity(event.time));
+        }
+        if self.logons == 0 {
+            self.first = event.time;
+        }
+        if !late {
+            self.failures.turn(event.time, TEN_MINUTES);
+            self.hosts.turn(event.time, HOUR);
+            if auth.outcome == Outcome::Failure {
+                self.failures.now = self.failures.now.saturating_add(auth.attempts.max(1));
+            }
+            if success {
+                self.logon(event, auth, window);
+            }
+        }
+        if auth.outcome != Outcome::Failure {
+            window.set(W::AuthAccountRisk, self.risk(event.time));
+        }
+        window.set(W::AuthFailuresUser10m, self.failures.total());
+        window.set(W::AuthHostsUser1h, self.hosts.estimate());
+    }
+
+    fn logon(&mut self, event: &Event, auth: &Authentication, window: &mut WindowValues) {
+        let mut told = 0.0;
+        if let Some(host) = event.dst.as_ref().map(|d| d.host.hash64()) {
+            self.hosts.now.add(host);
+            let new = self.known_hosts.add(host, self.logons);
+            let past = self.logons >= PAST_LOGONS;
+            window.set(W::AuthNewHostForUser, f32::from(u8::from(new.is_some() && past)));
+            told += new.unwrap_or(0.0);
+        }
+        if let Some(source) = event.src.as_ref().map(|s| s.host.hash64())
+            && auth.activity == AuthActivity::Logon
+        {
+            told += self.known_sources.add(source, self.logons).unwrap_or(0.0);
+        }
+        let hour = window.get(W::AuthHourRarity) - HOUR_BITS;
+        told += hour.max(0.0) * std::f32::consts::LN_2;
+        let speed = self.journey(event);
+        window.set(W::AuthTravelSpeed, speed);
+        if speed > TRAVEL_SPEED {
+            told += TRAVEL_RISK;
+        }
+        self.risk = self.risk(event.time) + told;
+        self.risk_at = event.time;
+        self.logons = self.logons.saturating_add(1);
+        let hour = hour_of_day(event.time);
+        self.by_hour[hour] = self.by_hour[hour].saturating_add(1);
+    }
+
+    /// Kilometres an hour from the place of the last logon to this one's; 0 where the log says no
+    /// places, or the same one.
+    fn journey(&mut self, event: &Event) -> f32 {
+        let Some(here) = places::of(event) else { return 0.0 };
+        let before = self.place.replace((here, event.time));
+        let Some((there, at)) = before else { return 0.0 };
+        let far = here.distance(&there);
+        if far < SAME_PLACE_KM {
+            return 0.0;
+        }
+        let hours = event.time.since(at).abs().max(JOURNEY_LEAST) / HOUR;
+        (far / hours) as f32
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use threat::event::Origin;
+    use threat::event::Value;
+    use threat::{Body, Endpoint, Host};
+
+    fn logon(secs: f64, src: &str, dst: &str) -> Event {
+        let time = Timestamp::from_secs_f64(secs).unwrap();
+        let auth = Authentication { outcome: Outcome::Success, attempts: 1, ..Default::default() };
+        let body = Body::Authentication(Box::new(auth));
+        let mut event = Event::new(time, Origin::new("linux", "sshd"), body);
+        event.src = Some(Endpoint { host: Host::parse(src), port: None });
+        event.dst = Some(Endpoint { host: Host::parse(dst), port: Some(22) });
+        event
+    }
+
+    fn observe(account: &mut Account, event: &Event) -> WindowValues {
+        let mut window = WindowValues::default();
+        let Body::Authentication(auth) = &event.body else { panic!("not a logon") };
+        account.observe(event, auth, false, &mut window);
+        window
+    }
+
+    #[test]
+    fn new_servers_raise_the_risk_of_a_settled_account_and_of_no_roaming_one() {
+        let (mut settled, mut roaming) = (Account::default(), Account::default());
+        let mut risks = (0.0, 0.0);
+        for i in 0..40 {
+            let at = f64::from(i) * 600.0;
+            observe(&mut settled, &logon(at, "10.0.0.5", "10.0.1.1"));
+            let window = observe(&mut roaming, &logon(at, "10.0.0.6", &format!("10.0.1.{i}")));
+            risks.1 = window.get(W::AuthAccountRisk);
+        }
+        for i in 0..4 {
+            let at = 24_000.0 + f64::from(i) * 60.0;
+            let window = observe(&mut settled, &logon(at, "10.0.0.5", &format!("10.0.2.{i}")));
+            risks.0 = window.get(W::AuthAccountRisk);
+        }
+        assert!(risks.0 > 6.0, "{risks:?}");
+        assert!(risks.1 < 1.0, "{risks:?}");
+        let later = observe(&mut settled, &logon(24_180.0 + 86_400.0, "10.0.0.5", "10.0.1.1"));
+        let left = later.get(W::AuthAccountRisk);
+        assert!(left > risks.0 * 0.45 && left < risks.0 * 0.65, "{left} of {risks:?}");
+    }
+
+    #[test]
+    fn a_journey_that_nobody_makes_is_told_where_the_log_says_places() {
+        let at = |secs, lat, lon| {
+            let mut event = logon(secs, "203.0.113.9", "10.0.1.1");
+            event.extra.push(("remote_location.latitude".into(), Value::Float(lat)));
+            event.extra.push(("remote_location.longitude".into(), Value::Float(lon)));
+            event
+        };
+        let mut account = Account::default();
+        let first = observe(&mut account, &at(0.0, 52.5, 13.4));
+        assert_eq!(first.get(W::AuthTravelSpeed), 0.0);
+        // Berlin to Tokyo, 8,900 km, in two hours; and back in twelve.
+        let speed = observe(&mut account, &at(7_200.0, 35.7, 139.7)).get(W::AuthTravelSpeed);
+        assert!((4_000.0..5_000.0).contains(&speed), "{speed}");
+        let back = observe(&mut account, &at(50_400.0, 52.5, 13.4));
+        assert!(back.get(W::AuthTravelSpeed) < TRAVEL_SPEED);
+        assert!(back.get(W::AuthAccountRisk) > 3.0);
+        let nowhere = observe(&mut account, &logon(50_500.0, "203.0.113.9", "10.0.1.1"));
+        assert_eq!(nowhere.get(W::AuthTravelSpeed), 0.0);
+    }
+}
