@@ -74,7 +74,10 @@ pub const WINDOW_FIELDS: &[(&str, &str)] = &[
     ),
     ("upload.ratio", "originator's bytes over responder's bytes plus one, of this flow"),
     ("pair.regularity", "share of the latest intervals within a third of their median"),
-    ("auth.account_risk", "what the account's latest logons told against it, halved every day"),
+    (
+        "auth.account_risk",
+        "what the account's latest logons told against it, 0 where this one tells nothing",
+    ),
     (
         "auth.travel_speed",
         "kilometres an hour from the place of the account's last logon, 0 where no place is named",
@@ -170,7 +173,8 @@ pub enum WindowField {
     UploadRatio,
     /// `pair.regularity`: share of the latest intervals within a third of their median.
     PairRegularity,
-    /// `auth.account_risk`: what the account's latest logons told against it, halved every day.
+    /// `auth.account_risk`: what the account's latest logons told against it, this one included and
+    /// earlier ones halved every day; 0 where this one tells nothing.
     AuthAccountRisk,
     /// `auth.travel_speed`: kilometres an hour from the place of the account's last logon, 0 where
     /// no place is named.

@@ -14,9 +14,10 @@ use std::sync::Arc;
 use threat::entity::{Entity, hash_bytes};
 use threat::{DetectorKind, Timestamp};
 
-/// Shares of an account's clean blocks that are learnt before the blocks up to the next one are
-/// scored: later blocks by earlier ones, as in use.
-const CHAIN: [f64; 3] = [0.6, 0.8, 1.0];
+/// Share of an account's clean blocks that is learnt before the later ones are scored for
+/// calibration: habits drift, so a threshold has to be made as far ahead as it is used, and a model
+/// is used at least as long as it was taught.
+const LEARNT: f64 = 0.5;
 
 /// An account's commands, cut into blocks in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -123,14 +124,9 @@ pub fn judge(accounts: &[Account], budget: &Budget, seed: u64) -> Result<Judged,
         units::score(&model, &block, &unit, count, 0.0, mean)
     };
     let clean: Vec<Vec<usize>> = accounts.iter().map(Account::clean).collect();
-    let mut held = Vec::new();
-    for link in CHAIN.windows(2) {
-        let cut = |blocks: &Vec<usize>, share: f64| (blocks.len() as f64 * share) as usize;
-        let before: Vec<_> = clean.iter().map(|b| b[..cut(b, link[0])].to_vec()).collect();
-        let next: Vec<_> =
-            clean.iter().map(|b| b[cut(b, link[0])..cut(b, link[1])].to_vec()).collect();
-        held.extend(scores(&before, &next)?);
-    }
+    let halves = clean.iter().map(|b| b.split_at((b.len() as f64 * LEARNT) as usize));
+    let (before, after): (Vec<_>, Vec<_>) = halves.map(|(a, b)| (a.to_vec(), b.to_vec())).unzip();
+    let held = scores(&before, &after)?;
     let asked: Vec<Vec<usize>> =
         accounts.iter().map(|a| a.judged.iter().copied().collect()).collect();
     units::decide(&held, scores(&clean, &asked)?, budget)
