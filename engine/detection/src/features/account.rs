@@ -33,6 +33,13 @@ const TRAVEL_RISK: f32 = 6.0;
 /// Nearer than this is one place: what databases of addresses are wrong by.
 const SAME_PLACE_KM: f64 = 300.0;
 
+/// A logon to the host of the one before, within so many seconds, is the same visit: sshd and PAM
+/// both log it, and tools open several sessions at once.
+const ONE_VISIT: f64 = 60.0;
+
+/// Visits that the site's habits weigh in an account's own.
+const SITE_PRIOR: f32 = 3.0;
+
 /// The least time that a journey is held against: clocks of two logs differ by as much.
 const JOURNEY_LEAST: f64 = 60.0;
 
@@ -44,16 +51,32 @@ struct Known {
 }
 
 impl Known {
-    /// Adds a thing after `logons` others. What a new one tells, in nats over a coin toss: new ones
-    /// were `count` of the logons so far (Witten, Bell 1991). `None` when it is known.
-    fn add(&mut self, thing: u64, logons: u32) -> Option<f32> {
+    /// Adds a thing on a visit after `visits` others. What a new one tells, in nats over a coin
+    /// toss: `count` of those visits brought a new one (Witten, Bell 1991), drawn to how often
+    /// visits of the whole site do. `None` when it is known.
+    fn add(&mut self, thing: u64, visits: u32, site: &mut Novelty) -> Option<f32> {
         if !self.seen.add(thing) {
             return None;
         }
-        let known = self.count.max(1) as f32;
+        let expected = self.count as f32 + SITE_PRIOR * site.share();
+        let told = ((visits as f32 + SITE_PRIOR) / expected).ln() - std::f32::consts::LN_2;
         self.count = self.count.saturating_add(1);
-        let told = ((logons as f32 + known) / known).ln() - std::f32::consts::LN_2;
+        site.new = site.new.saturating_add(1);
         Some(told.max(0.0))
+    }
+}
+
+/// How often accounts of the whole site do what they never did: much while it is first watched, and
+/// little later, so that an account without a past is held against what is usual here.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Novelty {
+    new: u32,
+    visits: u32,
+}
+
+impl Novelty {
+    fn share(&self) -> f32 {
+        (self.new as f32 + 0.5) / (self.visits as f32 + 1.0)
     }
 }
 
@@ -64,6 +87,9 @@ pub struct Account {
     hosts: Halves<Distinct<2>>,
     known_hosts: Known,
     known_sources: Known,
+    visits: u32,
+    /// Host and time of the last visit.
+    last_visit: (u64, Timestamp),
     logons: u32,
     first: Timestamp,
     by_hour: [u16; 24],
@@ -103,6 +129,7 @@ impl Account {
         event: &Event,
         auth: &Authentication,
         late: bool,
+        site: &mut Novelty,
         window: &mut WindowValues,
     ) {
         let success = auth.outcome == Outcome::Success;
@@ -119,26 +146,50 @@ impl Account {
                 self.failures.now = self.failures.now.saturating_add(auth.attempts.max(1));
             }
             if success {
-                self.logon(event, auth, window);
+                self.success(event, auth, site, window);
             }
         }
         window.set(W::AuthFailuresUser10m, self.failures.total());
         window.set(W::AuthHostsUser1h, self.hosts.estimate());
     }
 
-    fn logon(&mut self, event: &Event, auth: &Authentication, window: &mut WindowValues) {
+    /// A success: what it tells where it begins a session, and that the account was here.
+    fn success(
+        &mut self,
+        event: &Event,
+        auth: &Authentication,
+        site: &mut Novelty,
+        window: &mut WindowValues,
+    ) {
+        if let Some(host) = &event.dst {
+            self.hosts.now.add(host.host.hash64());
+        }
+        if auth.activity == AuthActivity::Logon {
+            let told = self.told(event, site, window);
+            if told > 0.0 {
+                self.risk = self.risk(event.time) + told;
+                self.risk_at = event.time;
+                window.set(W::AuthAccountRisk, self.risk);
+            }
+            self.visit(event, site);
+        }
+        self.logons = self.logons.saturating_add(1);
+        let hour = hour_of_day(event.time);
+        self.by_hour[hour] = self.by_hour[hour].saturating_add(1);
+    }
+
+    /// What a logon tells against the account, in nats over a coin toss.
+    fn told(&mut self, event: &Event, site: &mut Novelty, window: &mut WindowValues) -> f32 {
         let mut told = 0.0;
-        if let Some(host) = event.dst.as_ref().map(|d| d.host.hash64()) {
-            self.hosts.now.add(host);
-            let new = self.known_hosts.add(host, self.logons);
+        if let Some(host) = &event.dst {
+            let new = self.known_hosts.add(host.host.hash64(), self.visits, site);
             let past = self.logons >= PAST_LOGONS;
             window.set(W::AuthNewHostForUser, f32::from(u8::from(new.is_some() && past)));
             told += new.unwrap_or(0.0);
         }
-        if let Some(source) = event.src.as_ref().map(|s| s.host.hash64())
-            && auth.activity == AuthActivity::Logon
-        {
-            told += self.known_sources.add(source, self.logons).unwrap_or(0.0);
+        if let Some(source) = &event.src {
+            let new = self.known_sources.add(source.host.hash64(), self.visits, site);
+            told += new.unwrap_or(0.0);
         }
         // A burst of sessions is one visit: its hour counts once.
         if event.time.hour() != self.last_hour {
@@ -148,17 +199,18 @@ impl Account {
         }
         let speed = self.journey(event);
         window.set(W::AuthTravelSpeed, speed);
-        if speed > TRAVEL_SPEED {
-            told += TRAVEL_RISK;
+        if speed > TRAVEL_SPEED { told + TRAVEL_RISK } else { told }
+    }
+
+    /// Counts a visit, unless this logon belongs to the last one.
+    fn visit(&mut self, event: &Event, site: &mut Novelty) {
+        let host = event.dst.as_ref().map_or(0, |d| d.host.hash64());
+        let (last, at) = self.last_visit;
+        if self.visits == 0 || last != host || event.time.since(at) >= ONE_VISIT {
+            self.visits = self.visits.saturating_add(1);
+            site.visits = site.visits.saturating_add(1);
+            self.last_visit = (host, event.time);
         }
-        if told > 0.0 {
-            self.risk = self.risk(event.time) + told;
-            self.risk_at = event.time;
-            window.set(W::AuthAccountRisk, self.risk);
-        }
-        self.logons = self.logons.saturating_add(1);
-        let hour = hour_of_day(event.time);
-        self.by_hour[hour] = self.by_hour[hour].saturating_add(1);
     }
 
     /// Kilometres an hour from the place of the last logon to this one's; 0 where the log says no
@@ -194,25 +246,32 @@ mod tests {
     }
 
     fn observe(account: &mut Account, event: &Event) -> WindowValues {
+        observe_at(account, event, &mut Novelty::default())
+    }
+
+    fn observe_at(account: &mut Account, event: &Event, site: &mut Novelty) -> WindowValues {
         let mut window = WindowValues::default();
         let Body::Authentication(auth) = &event.body else { panic!("not a logon") };
-        account.observe(event, auth, false, &mut window);
+        account.observe(event, auth, false, site, &mut window);
         window
     }
 
     #[test]
     fn new_servers_raise_the_risk_of_a_settled_account_and_of_no_roaming_one() {
         let (mut settled, mut roaming) = (Account::default(), Account::default());
+        let mut site = Novelty::default();
         let mut risks = (0.0, 0.0);
         for i in 0..40 {
             let at = f64::from(i) * 600.0;
-            observe(&mut settled, &logon(at, "10.0.0.5", "10.0.1.1"));
-            let window = observe(&mut roaming, &logon(at, "10.0.0.6", &format!("10.0.1.{i}")));
+            observe_at(&mut settled, &logon(at, "10.0.0.5", "10.0.1.1"), &mut site);
+            let there = logon(at, "10.0.0.6", &format!("10.0.1.{i}"));
+            let window = observe_at(&mut roaming, &there, &mut site);
             risks.1 = window.get(W::AuthAccountRisk);
         }
         for i in 0..4 {
             let at = 24_000.0 + f64::from(i) * 60.0;
-            let window = observe(&mut settled, &logon(at, "10.0.0.5", &format!("10.0.2.{i}")));
+            let there = logon(at, "10.0.0.5", &format!("10.0.2.{i}"));
+            let window = observe_at(&mut settled, &there, &mut site);
             risks.0 = window.get(W::AuthAccountRisk);
         }
         assert!(risks.0 > 6.0, "{risks:?}");
@@ -221,6 +280,29 @@ mod tests {
         assert_eq!(usual.get(W::AuthAccountRisk), 0.0, "a usual logon is not held against it");
         let later = Timestamp::from_secs_f64(24_180.0 + 86_400.0).unwrap();
         assert!((settled.risk(later) - risks.0 / 2.0).abs() < 0.01, "half is left a day later");
+    }
+
+    #[test]
+    fn a_stranger_on_many_servers_is_odd_only_where_the_site_is_known() {
+        let visits = |mut site: Novelty| {
+            let mut stranger = Account::default();
+            let visits = (0..3).map(|i| logon(f64::from(i) * 90.0, "10.0.0.9", &format!("s{i}")));
+            let windows = visits.map(|v| observe_at(&mut stranger, &v, &mut site));
+            windows.map(|w| w.get(W::AuthAccountRisk)).fold(0.0, f32::max)
+        };
+        let (fresh, known) = (visits(Novelty::default()), Novelty { new: 60, visits: 3_000 });
+        assert!(fresh < 1.5, "{fresh}");
+        assert!(visits(known) > 6.0, "{}", visits(known));
+    }
+
+    #[test]
+    fn sessions_of_one_visit_count_once() {
+        let (mut account, mut site) = (Account::default(), Novelty::default());
+        for i in 0..10 {
+            observe_at(&mut account, &logon(f64::from(i), "10.0.0.5", "10.0.1.1"), &mut site);
+        }
+        observe_at(&mut account, &logon(100.0, "10.0.0.5", "10.0.1.1"), &mut site);
+        assert_eq!((account.visits, account.logons, site.visits), (2, 11, 2));
     }
 
     #[test]

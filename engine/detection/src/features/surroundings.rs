@@ -4,7 +4,7 @@
 //!
 //! Also decides which events are late: those move no window anywhere.
 
-use super::account::Account;
+use super::account::{Account, Novelty};
 use super::sketch::{Distinct, Halves};
 use super::source_state::TEN_MINUTES;
 use super::table::StateTable;
@@ -60,6 +60,8 @@ pub struct Around {
 pub struct Surroundings {
     destinations: StateTable<Destination>,
     accounts: StateTable<Account>,
+    /// How often accounts do what they never did.
+    novelty: Novelty,
     logon_sources: StateTable<LogonSource>,
     watermarks: BTreeMap<SourceId, Watermark>,
 }
@@ -69,6 +71,7 @@ impl Default for Surroundings {
         Self {
             destinations: StateTable::new(REMEMBERED),
             accounts: StateTable::new(REMEMBERED),
+            novelty: Novelty::default(),
             logon_sources: StateTable::new(REMEMBERED),
             watermarks: BTreeMap::new(),
         }
@@ -136,7 +139,7 @@ impl Surroundings {
     ) {
         let Some(user) = &event.user else { return };
         let state = self.accounts.touch(hash_bytes(user.as_bytes()));
-        state.observe(event, auth, late, window);
+        state.observe(event, auth, late, &mut self.novelty, window);
     }
 
     fn logon_source(

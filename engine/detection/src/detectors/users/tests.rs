@@ -1,5 +1,6 @@
 use super::*;
 use crate::block::History;
+use crate::detector::TrainOptions;
 use crate::detectors::tests::auc;
 use crate::schema::{ACCOUNT, Category, Group, HOUR, Numeric, RISK, Schema, WEEKDAY};
 use ndarray::Array2;
