@@ -110,12 +110,11 @@ fn one(store: &Store, example: &Example, arguments: &Arguments) -> Result<bool> 
     }
     for c in &example.contributions {
         let seen = c.value.map_or_else(|| visible(&c.observed).to_string(), value);
-        let usual = match (c.baseline, c.frequency) {
-            (Some([low, middle, high]), _) => {
+        let usual = match c.baseline {
+            Some([low, middle, high]) => {
                 format!("usually {} to {}, mostly {}", value(low), value(high), value(middle))
             }
-            (_, Some(f)) => format!("in {:.3}% of benign events", f * 100.0),
-            _ => String::new(),
+            None => visible(&c.frequency_words().unwrap_or_default()).to_string(),
         };
         println!("    {:>4.0}% {} = {}: {usual}", c.share * 100.0, c.feature, seen);
     }

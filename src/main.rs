@@ -99,8 +99,8 @@ fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments),
         Command::Train(arguments) => train::run(arguments),
         Command::Models(arguments) => models::run(arguments),
+        Command::Evaluate(what) => evaluate::run(&what),
         Command::Generate(arguments) => generate::run(arguments),
-        Command::Evaluate(what) => evaluate::run(*what),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -7,7 +7,7 @@
 //!    └─ shard[i]
 //!       ├─ ensemble
 //!       ├─ features
-//!       └─ detectors ── forest, sequence, bayes, neighbours, labelled
+//!       └─ detectors ── forest, sequence, bayes, neighbours, users, labelled
 //! ```
 //! A detector's exit is mended by its supervisor: its shard's entities and all batches on their way
 //! are elsewhere. Features, ensemble and threats hold batches that have no verdict yet, so their

@@ -298,10 +298,10 @@ fn baseline(c: &Contribution) -> Option<Value> {
             "observed_pattern": "5th, 50th and 95th percentile of benign rows",
         }));
     }
-    let frequency = c.frequency?;
+    let words = c.frequency_words()?;
     Some(json!({
         "observation_parameter": c.feature,
         "observations": [observation(c.observed.to_string(), 1)],
-        "observed_pattern": format!("in {:.4}% of benign rows", frequency * 100.0),
+        "observed_pattern": words,
     }))
 }

@@ -159,5 +159,6 @@ pub const fn fault_points(kind: DetectorKind) -> [&'static str; 4] {
         DetectorKind::Labelled => {
             ["labelled.panic", "labelled.error", "labelled.stuck", "labelled.nan"]
         }
+        DetectorKind::Users => ["users.panic", "users.error", "users.stuck", "users.nan"],
     }
 }

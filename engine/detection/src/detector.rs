@@ -6,6 +6,7 @@
 
 use crate::block::Block;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use threat::DetectorKind;
 
@@ -99,6 +100,9 @@ pub struct Explanation {
     pub unattributed: f32,
     /// Steps of the decision in words: split by split, component and category, or token by token.
     pub path: Vec<String>,
+    /// Encoded columns that were held against the account's own past: the share of its rows that
+    /// had this row's value.
+    pub usual: BTreeMap<usize, f32>,
 }
 
 impl Explanation {
@@ -110,7 +114,7 @@ impl Explanation {
         contributions.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let sum: f64 = contributions.iter().map(|c| f64::from(c.1)).sum();
         let unattributed = (f64::from(score) - f64::from(base) - sum) as f32;
-        Self { score, base, contributions, unattributed, path }
+        Self { score, base, contributions, unattributed, path, usual: BTreeMap::new() }
     }
 }
 

@@ -8,7 +8,7 @@
 //! so that the bits are also the same on every machine. What a column means is the schema's
 //! matter, what an encoded row scores the detectors'.
 
-use crate::schema::Schema;
+use crate::schema::{Group, Schema};
 use ndarray::{Array2, ArrayView2};
 use serde::{Deserialize, Serialize};
 
@@ -68,8 +68,13 @@ impl Encoder {
         debug_assert_eq!(categories.ncols(), schema.categories.len());
         let numeric = raw.columns().into_iter().map(|c| NumericCode::fit(c.to_vec())).collect();
         let rows = raw.nrows() as u64;
-        let categories =
-            categories.columns().into_iter().map(|c| CategoryCode::fit(c.to_vec())).collect();
+        let categories = categories.columns().into_iter().zip(&schema.categories);
+        let categories = categories.map(|(values, c)| match c.group {
+            // Without counts every value encodes to 0.
+            Group::Identity => CategoryCode::fit(Vec::new()),
+            _ => CategoryCode::fit(values.to_vec()),
+        });
+        let categories = categories.collect();
         Self { numeric, categories, rows }
     }
 

@@ -29,13 +29,12 @@ pub const RULE_THREAT: Severity = Severity::Medium;
 
 /// The three voters of a class of events.
 pub const fn voters(class: EventClass) -> [DetectorKind; 3] {
-    use DetectorKind::{Bayes, Forest, Neighbours, Sequence};
+    use DetectorKind::{Bayes, Forest, Neighbours, Sequence, Users};
     match class {
-        EventClass::Flow
-        | EventClass::Dns
-        | EventClass::Http
-        | EventClass::Tls
-        | EventClass::Authentication => [Forest, Sequence, Bayes],
+        EventClass::Flow | EventClass::Dns | EventClass::Http | EventClass::Tls => {
+            [Forest, Sequence, Bayes]
+        }
+        EventClass::Authentication => [Users, Sequence, Bayes],
         EventClass::Finding | EventClass::File | EventClass::Anomaly | EventClass::Generic => {
             [Forest, Bayes, Neighbours]
         }

@@ -92,13 +92,16 @@ pub fn contributions(
 ) -> Vec<Contribution> {
     let any = verdict.votes.iter().any(|v| matches!(v.ballot, Ballot::Voted { threat: true, .. }));
     let mut shares: BTreeMap<usize, f32> = BTreeMap::new();
+    let mut usual: BTreeMap<usize, f32> = BTreeMap::new();
     for vote in &verdict.votes {
         let counted = match vote.ballot {
             Ballot::Voted { threat, .. } => threat || !any,
             _ => false,
         };
         let Some((model, _)) = models.model(vote.detector).filter(|_| counted) else { continue };
-        let reasons = model.explain(block, row).contributions;
+        let explanation = model.explain(block, row);
+        usual.extend(&explanation.usual);
+        let reasons = explanation.contributions;
         let total: f32 = reasons.iter().map(|(_, c)| c.max(0.0)).sum();
         for (column, c) in reasons.into_iter().filter(|&(_, c)| c > 0.0 && total > 0.0) {
             *shares.entry(column).or_default() += c / total;
@@ -110,7 +113,12 @@ pub fn contributions(
     sorted
         .into_iter()
         .take(CONTRIBUTIONS)
-        .map(|(column, share)| contribution(models, block, row, column, share / sum, words))
+        .map(|(column, share)| {
+            let mut told = contribution(models, block, row, column, share / sum, words);
+            // How usual it is for the account itself says more than how usual it is for all.
+            told.frequency = usual.get(&column).copied().or(told.frequency);
+            told
+        })
         .collect()
 }
 

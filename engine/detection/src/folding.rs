@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use threat::entity::Entity;
 use threat::threats::Indicators;
 use threat::{
-    Ballot, Body, Event, Severity, Text, Threat, ThreatClass, ThreatId, Timestamp, Verdict,
+    Ballot, Body, DetectorKind, Event, Severity, Text, Threat, ThreatClass, ThreatId, Timestamp,
+    Verdict,
 };
 
 /// Threats held open at once: a flood of forged sources must not take the memory. At about 1 KiB
@@ -103,14 +104,22 @@ pub fn over(threat: &Threat, now: Timestamp) -> bool {
 }
 
 /// What a verdict says is going on: by its gravest rule that names a technique, else by its gravest
-/// rule, else that the voters find it unusual.
+/// rule, else that an account acts unlike itself or the voters find it unusual.
 pub fn classify(verdict: &Verdict) -> (ThreatClass, Option<Text>) {
     let gravest = verdict.rules.iter().max_by_key(|h| {
         let named = h.technique.as_deref().and_then(ThreatClass::of_technique).is_some();
         (h.severity >= Severity::Medium, named, h.severity)
     });
     match gravest {
-        None => (ThreatClass::Anomaly, None),
+        None => {
+            let unlike_itself = verdict.votes.iter().any(|v| {
+                v.detector == DetectorKind::Users
+                    && matches!(v.ballot, Ballot::Voted { threat: true, .. })
+            });
+            let class =
+                if unlike_itself { ThreatClass::InsiderMisuse } else { ThreatClass::Anomaly };
+            (class, class.technique().map(Text::from))
+        }
         Some(hit) => {
             let class = hit
                 .technique
@@ -207,7 +216,7 @@ mod tests {
     use super::*;
     use threat::event::{Flow, Origin};
     use threat::verdict::Absence;
-    use threat::{DetectorKind, Endpoint, Host, RuleHit, VerdictSource, Vote};
+    use threat::{Endpoint, Host, RuleHit, VerdictSource, Vote};
 
     fn event(secs: f64, src: &str) -> Event {
         let mut e = Event::new(
@@ -274,6 +283,17 @@ mod tests {
         assert!(folder.close(Timestamp::from_secs_f64(3_600.0).unwrap()).is_empty());
         assert_eq!(folder.close(Timestamp::from_secs_f64(4.0 * 3_600.0).unwrap()).len(), 1);
         assert_eq!(folder.open().count(), 0);
+    }
+
+    #[test]
+    fn an_account_that_acts_unlike_itself_is_told_as_such() {
+        let mut told = verdict(&[]);
+        told.votes[1].detector = DetectorKind::Users;
+        assert_eq!(classify(&told).0, ThreatClass::Anomaly);
+        told.votes[1].ballot = Ballot::Voted { score: 9.0, tail: 6.0, threat: true };
+        assert_eq!(classify(&told), (ThreatClass::InsiderMisuse, Some("T1078".into())));
+        told.rules = verdict(&[("T1110", Severity::Medium)]).rules;
+        assert_eq!(classify(&told).0, ThreatClass::BruteForce);
     }
 
     #[test]

@@ -19,7 +19,20 @@ pub enum Group {
     Distribution,
     /// Who talks to whom: degrees, first contacts.
     Topology,
+    /// Who and where: held against an account's own past, and never encoded, since among all rows
+    /// most names are rare.
+    Identity,
 }
+
+/// The identity column that names the account. What is held against the account's past begins with
+/// this name.
+pub const ACCOUNT: &str = "account";
+/// The identity column of the hour of the day.
+pub const HOUR: &str = "account_hour";
+/// The identity column of the day of the week.
+pub const WEEKDAY: &str = "account_weekday";
+/// The numeric column of the account's risk.
+pub const RISK: &str = "account_risk";
 
 /// A numeric feature.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -22,6 +22,31 @@ pub struct Contribution {
     pub frequency: Option<f32>,
 }
 
+impl Contribution {
+    /// How usual the observed category is, in words: for the account where the feature is one that
+    /// is held against the account's own past, else for benign rows. `None` for a number.
+    pub fn frequency_words(&self) -> Option<String> {
+        let frequency = self.frequency?;
+        let own = self.feature.strip_prefix("account_");
+        if frequency > 0.0 {
+            let whose = if own.is_some() { "this account's" } else { "benign" };
+            let percent = frequency * 100.0;
+            let share = if percent < 0.1 { "<0.1".to_owned() } else { format!("{percent:.1}") };
+            return Some(format!("in {share}% of {whose} rows"));
+        }
+        let seen = &self.observed;
+        Some(match own {
+            Some("host") => format!("first logon of this account to {seen}"),
+            Some("source") => format!("first logon of this account from {seen}"),
+            Some("country") => format!("first logon of this account from the country {seen}"),
+            Some("hour") => format!("at an hour at which this account is never seen: {seen}"),
+            Some("weekday") => format!("on a day on which this account is never seen: {seen}"),
+            Some(_) => format!("this account never did so before: {seen}"),
+            None => "never seen in benign rows".to_owned(),
+        })
+    }
+}
+
 /// Everything that the voters saw of one event: with the bundle it re-scores to identical bits.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Replay {

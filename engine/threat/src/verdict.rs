@@ -15,14 +15,16 @@ pub enum DetectorKind {
     Bayes,
     /// Distance to benign neighbours.
     Neighbours,
+    /// An account against its own past and its peers.
+    Users,
     /// Boosted trees on labelled rows.
     Labelled,
 }
 
 impl DetectorKind {
     /// All, in catalogue order.
-    pub const ALL: [Self; 5] =
-        [Self::Forest, Self::Sequence, Self::Bayes, Self::Neighbours, Self::Labelled];
+    pub const ALL: [Self; 6] =
+        [Self::Forest, Self::Sequence, Self::Bayes, Self::Neighbours, Self::Users, Self::Labelled];
 
     /// A stable short name.
     pub const fn name(self) -> &'static str {
@@ -31,6 +33,7 @@ impl DetectorKind {
             Self::Sequence => "sequence",
             Self::Bayes => "bayes",
             Self::Neighbours => "neighbours",
+            Self::Users => "users",
             Self::Labelled => "labelled",
         }
     }

@@ -68,7 +68,8 @@ impl CategoryCode {
         if !counts.is_sorted_by(|a, b| a.0 < b.0) || sum.is_none_or(|s| s > rows) {
             return Err("category counts unsorted or above the number of rows".into());
         }
-        Ok(Self::build(counts, distinct, rows))
+        // A column of identities has no counts.
+        Ok(Self::build(counts, distinct, if distinct == 0 { 0 } else { rows }))
     }
 
     fn build(counts: Vec<(u64, u64)>, distinct: u64, rows: u64) -> Self {

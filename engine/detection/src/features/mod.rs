@@ -4,6 +4,8 @@
 //! shard and owns its entities' state, which no restart of a detector touches. Windows run on event
 //! time. A batch gives the same numbers however the stream was cut into batches.
 
+pub mod account;
+pub mod places;
 pub mod rows;
 pub mod schemas;
 pub mod sketch;

@@ -3,10 +3,12 @@
 //! A row is made of the event and its window values alone; the state behind the window is
 //! elsewhere.
 
+use super::account::hour_of_day;
+use super::places;
 use crate::rules::window_fields::{WindowField as W, WindowValues};
 use threat::entity::hash_bytes;
-use threat::event::{Authentication, Dns, Flow, Http, Tls};
-use threat::{Body, Event, Text};
+use threat::event::{Authentication, Dns, Flow, Http, Outcome, Tls};
+use threat::{Body, Endpoint, Event, Text, Timestamp};
 
 /// Columns under construction.
 #[derive(Default)]
@@ -113,7 +115,7 @@ pub fn fill(event: &Event, record_length: usize, window: &WindowValues, row: &mu
         Body::Dns(body) => dns(body, window, row),
         Body::Http(body) => http(event, body, window, row),
         Body::Tls(body) => tls(event, body, window, row),
-        Body::Authentication(body) => authentication(body, window, row),
+        Body::Authentication(body) => authentication(event, body, window, row),
         _ => record(event, record_length, row),
     }
 }
@@ -200,19 +202,51 @@ fn tls(event: &Event, t: &Tls, window: &WindowValues, row: &mut Row) {
     row.port(event);
 }
 
-fn authentication(a: &Authentication, window: &WindowValues, row: &mut Row) {
+fn authentication(event: &Event, a: &Authentication, window: &WindowValues, row: &mut Row) {
     row.number(a.attempts as f32);
     row.number(window.get(W::AuthFailuresSrc10m));
     row.number(window.get(W::AuthFailuresUser10m));
     row.number(window.get(W::AuthUsersSrc10m));
     row.number(window.get(W::AuthHostsUser1h));
     row.number(window.get(W::AuthHourRarity));
+    row.number(window.get(W::AuthAccountRisk));
     row.hashed(a.activity as u64, || text_of(format_args!("{:?}", a.activity)));
     row.kind(Some(a.outcome.name()));
     row.kind(a.service.as_deref());
     row.kind(a.method.as_deref());
     row.flag(Some(a.invalid_user));
     row.kind(a.client.as_deref());
+    identity(event, a, row);
+}
+
+/// Who, where and when. Who fails to log on was not shown to be the account's owner, and nobody
+/// owns an account that is not there: such rows name none.
+fn identity(event: &Event, a: &Authentication, row: &mut Row) {
+    let shown = a.outcome != Outcome::Failure && !a.invalid_user;
+    let host = |e: &Option<Endpoint>, row: &mut Row| {
+        let hash = e.as_ref().map_or(0, |e| e.host.hash64());
+        row.hashed(hash, || e.as_ref().map_or("-".into(), |e| text_of(format_args!("{}", e.host))));
+    };
+    row.kind(event.user.as_deref().filter(|_| shown));
+    host(&event.dst, row);
+    host(&event.src, row);
+    row.kind(places::country(event));
+    let doing = [Some(a.activity.name()), a.service.as_deref(), a.method.as_deref()];
+    let doing = doing.map(|part| part.unwrap_or("-")).join(" ");
+    row.kind(Some(&doing));
+    let hour = hour_of_day(event.time);
+    row.hashed(hour as u64 + 1, || text_of(format_args!("{hour} to {} o'clock UTC", hour + 1)));
+    let day = weekday(event.time);
+    row.hashed(day as u64 + 1, || WEEKDAYS[day].into());
+}
+
+/// Days of the week, from the one that the epoch began on.
+const WEEKDAYS: [&str; 7] =
+    ["Thursday", "Friday", "Saturday", "Sunday", "Monday", "Tuesday", "Wednesday"];
+
+/// The day of the week, UTC, as a place in [`WEEKDAYS`].
+fn weekday(time: Timestamp) -> usize {
+    time.secs().div_euclid(86_400).rem_euclid(7) as usize
 }
 
 fn record(event: &Event, length: usize, row: &mut Row) {

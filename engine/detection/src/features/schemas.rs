@@ -1,13 +1,13 @@
 //! The feature schema of every class of events. Changing a column's meaning or order raises the
 //! version.
 
-use crate::schema::{Category, Group, Group::*, Numeric, Schema};
+use crate::schema::{ACCOUNT, Category, Group, Group::*, HOUR, Numeric, RISK, Schema, WEEKDAY};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use threat::EventClass;
 
 /// Raised when any built-in schema changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 type NumericLine = (&'static str, Group, &'static str, bool);
 type CategoryLine = (&'static str, Group);
@@ -94,6 +94,7 @@ const AUTHENTICATION: &[NumericLine] = &[
     ("users_src_10m", Topology, "count", false),
     ("hosts_user_1h", Topology, "count", false),
     ("hour_rarity", Temporal, "bits", false),
+    (RISK, Behavioural, "nats", false),
 ];
 const AUTHENTICATION_KINDS: &[CategoryLine] = &[
     ("activity", Core),
@@ -102,6 +103,13 @@ const AUTHENTICATION_KINDS: &[CategoryLine] = &[
     ("method", Core),
     ("invalid_user", Core),
     ("client", Behavioural),
+    (ACCOUNT, Identity),
+    ("account_host", Identity),
+    ("account_source", Identity),
+    ("account_country", Identity),
+    ("account_doing", Identity),
+    (HOUR, Identity),
+    (WEEKDAY, Identity),
 ];
 
 const RECORD: &[NumericLine] =

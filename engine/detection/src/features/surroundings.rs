@@ -4,6 +4,7 @@
 //!
 //! Also decides which events are late: those move no window anywhere.
 
+use super::account::{Account, Novelty};
 use super::sketch::{Distinct, Halves};
 use super::source_state::{HOUR, TEN_MINUTES};
 use super::table::StateTable;
@@ -16,7 +17,7 @@ use threat::limits::LATE_SECONDS;
 use threat::{Body, Event, EventBatch, SourceId, Timestamp};
 
 /// Destinations, accounts and sources of logons remembered: what a large site has in an hour; at
-/// about 200 bytes each, 40 MB together.
+/// about 250 bytes each, 50 MB together.
 const REMEMBERED: usize = 65_536;
 
 /// After so many late events in a row the source's clock was set back, or another capture began.
@@ -26,45 +27,11 @@ const LATE_IN_A_ROW: u32 = 64;
 /// network sensor sees it too. Faster guessing counts once a second, still far over any threshold.
 const ONE_ATTEMPT: f64 = 1.0;
 
-/// An account is watched this long before its hours mean anything: nearly a day.
-const WATCHED_SECONDS: f64 = 20.0 * 3_600.0;
-
-/// Logons after which an account has a past to compare with.
-const PAST_LOGONS: u32 = 20;
-
 #[derive(Clone, Copy, Default)]
 struct Destination {
     sources: Halves<Distinct<4>>,
     failed: Halves<Distinct<4>>,
     failed_logons: Halves<Distinct<4>>,
-}
-
-#[derive(Clone, Copy, Default)]
-struct Account {
-    failures: Halves<u32>,
-    hosts: Halves<Distinct<2>>,
-    known_hosts: Distinct<4>,
-    logons: u32,
-    first: Timestamp,
-    by_hour: [u16; 24],
-}
-
-impl Account {
-    /// −log2 of the share of this hour of day, with its neighbours, in the account's logons; 0
-    /// until the account was watched through a whole day, since every hour is new on the first one.
-    fn hour_rarity(&self, time: Timestamp) -> f32 {
-        if self.logons < PAST_LOGONS || time.since(self.first) < WATCHED_SECONDS {
-            return 0.0;
-        }
-        let hour = hour_of_day(time);
-        let near = [hour, (hour + 1) % 24, (hour + 23) % 24];
-        let seen: u32 = near.iter().map(|&h| u32::from(self.by_hour[h])).sum();
-        -((seen as f32 + 0.5) / (self.logons as f32 + 4.0)).log2()
-    }
-}
-
-fn hour_of_day(time: Timestamp) -> usize {
-    time.secs().div_euclid(3_600).rem_euclid(24) as usize
 }
 
 #[derive(Clone, Copy, Default)]
@@ -94,6 +61,8 @@ pub struct Around {
 pub struct Surroundings {
     destinations: StateTable<Destination>,
     accounts: StateTable<Account>,
+    /// How often accounts do what they never did.
+    novelty: Novelty,
     logon_sources: StateTable<LogonSource>,
     watermarks: BTreeMap<SourceId, Watermark>,
 }
@@ -103,6 +72,7 @@ impl Default for Surroundings {
         Self {
             destinations: StateTable::new(REMEMBERED),
             accounts: StateTable::new(REMEMBERED),
+            novelty: Novelty::default(),
             logon_sources: StateTable::new(REMEMBERED),
             watermarks: BTreeMap::new(),
         }
@@ -170,33 +140,7 @@ impl Surroundings {
     ) {
         let Some(user) = &event.user else { return };
         let state = self.accounts.touch(hash_bytes(user.as_bytes()));
-        let host = event.dst.as_ref().map(|d| d.host.hash64());
-        let success = auth.outcome == Outcome::Success;
-        if success {
-            window.set(W::AuthHourRarity, state.hour_rarity(event.time));
-        }
-        if state.logons == 0 {
-            state.first = event.time;
-        }
-        if !late {
-            state.failures.turn(event.time, TEN_MINUTES);
-            state.hosts.turn(event.time, HOUR);
-            if auth.outcome == Outcome::Failure {
-                state.failures.now = state.failures.now.saturating_add(auth.attempts.max(1));
-            }
-            if success {
-                if let Some(host) = host {
-                    state.hosts.now.add(host);
-                    let new = state.known_hosts.add(host) && state.logons >= PAST_LOGONS;
-                    window.set(W::AuthNewHostForUser, f32::from(u8::from(new)));
-                }
-                state.logons = state.logons.saturating_add(1);
-                let hour = hour_of_day(event.time);
-                state.by_hour[hour] = state.by_hour[hour].saturating_add(1);
-            }
-        }
-        window.set(W::AuthFailuresUser10m, state.failures.total());
-        window.set(W::AuthHostsUser1h, state.hosts.estimate());
+        state.observe(event, auth, late, &mut self.novelty, window);
     }
 
     fn logon_source(

@@ -75,6 +75,14 @@ pub const WINDOW_FIELDS: &[(&str, &str)] = &[
     ),
     ("upload.ratio", "originator's bytes over responder's bytes plus one, of this flow"),
     ("pair.regularity", "share of the latest intervals within a third of their median"),
+    (
+        "auth.account_risk",
+        "what the account's latest logons told against it, 0 where this one tells nothing",
+    ),
+    (
+        "auth.travel_speed",
+        "kilometres an hour from the place of the account's last logon, 0 where no place is named",
+    ),
 ];
 
 /// A window field by its place in [`WINDOW_FIELDS`].
@@ -168,6 +176,12 @@ pub enum WindowField {
     UploadRatio,
     /// `pair.regularity`: share of the latest intervals within a third of their median.
     PairRegularity,
+    /// `auth.account_risk`: what the account's latest logons told against it, this one included and
+    /// earlier ones halved every day; 0 where this one tells nothing.
+    AuthAccountRisk,
+    /// `auth.travel_speed`: kilometres an hour from the place of the account's last logon, 0 where
+    /// no place is named.
+    AuthTravelSpeed,
 }
 
 impl WindowField {
@@ -212,6 +226,8 @@ impl WindowField {
         Self::HttpHostsUa10m,
         Self::UploadRatio,
         Self::PairRegularity,
+        Self::AuthAccountRisk,
+        Self::AuthTravelSpeed,
     ];
 
     /// Its name in [`WINDOW_FIELDS`], without the prefix.

@@ -251,6 +251,8 @@ fn names_and_uploads() -> BTreeMap<&'static str, Case> {
 fn accounts() -> BTreeMap<&'static str, Case> {
     use Outcome::{Failure, Success, Unknown};
     let odd = [(W::AuthHourRarity, 6.0), (W::AuthNewHostForUser, 1.0)];
+    let many = [(W::AuthHostsUser1h, 9.0), odd[1]];
+    let (risk, journey) = ((W::AuthAccountRisk, 7.5), (W::AuthTravelSpeed, 4_000.0));
     BTreeMap::from([
         (
             "Repeated failed logons from one source",
@@ -281,10 +283,9 @@ fn accounts() -> BTreeMap<&'static str, Case> {
             "Rapid ssh sessions between two hosts",
             auth_case(Unknown, &[(W::PairCount, 25.0), (W::PairInterval, 12.0)]),
         ),
-        (
-            "Account on many hosts it never used",
-            auth_case(Success, &[(W::AuthHostsUser1h, 9.0), (W::AuthNewHostForUser, 1.0)]),
-        ),
+        ("Account on many hosts it never used", auth_case(Success, &many)),
+        ("Several logons unlike the account's own past", auth_case(Success, &[risk])),
+        ("Logon from a place that cannot be reached in time", auth_case(Success, &[journey])),
         ("Logon at a rare hour to a new host", auth_case(Success, &odd)),
         (
             "Logon at a rare hour to a new host with much data moving",

@@ -268,6 +268,17 @@ pub enum AuthActivity {
     Switch,
 }
 
+impl AuthActivity {
+    /// Lower-case name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Logon => "logon",
+            Self::Logoff => "logoff",
+            Self::Switch => "switch",
+        }
+    }
+}
+
 /// A logon, logoff or account switch.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Authentication {

@@ -45,14 +45,11 @@ fn signed_log(v: f32) -> f32 {
 
 /// The usual range in words.
 pub(super) fn usual(c: &Contribution) -> String {
-    match (c.baseline, c.frequency) {
-        (Some([low, mid, high]), _) => {
+    match c.baseline {
+        Some([low, mid, high]) => {
             format!("{} to {}, median {}", value(low), value(high), value(mid))
         }
-        (None, Some(f)) if f <= 0.0 => "never seen in benign rows".to_owned(),
-        (None, Some(f)) if f < 0.001 => "in <0.1% of benign rows".to_owned(),
-        (None, Some(f)) => format!("in {:.1}% of benign rows", f * 100.0),
-        (None, None) => String::new(),
+        None => c.frequency_words().unwrap_or_default(),
     }
 }
 

@@ -307,7 +307,8 @@ impl Model for Bayes {
         contributions.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         let base = base as f32;
         let sum: f32 = contributions.iter().map(|(_, share)| share).sum();
-        Explanation { score, base, contributions, unattributed: score - base - sum, path }
+        let unattributed = score - base - sum;
+        Explanation { score, base, contributions, unattributed, path, ..Default::default() }
     }
 
     fn encode(&self) -> Result<Vec<u8>, Error> {

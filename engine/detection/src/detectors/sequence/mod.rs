@@ -268,6 +268,7 @@ impl Model for Sequence {
             contributions: Vec::new(),
             unattributed: score - self.mean,
             path,
+            ..Default::default()
         }
     }
 
