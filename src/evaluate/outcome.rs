@@ -1,4 +1,4 @@
-//! What an evaluation writes and prints: a line a row for scorers of others, a summary for a person.
+//! What an evaluation writes and prints: a line a row for scorers of others, a summary for people.
 
 use anyhow::{Context, Result};
 use learning::evaluation::metrics::{Confusion, Summary, interval};

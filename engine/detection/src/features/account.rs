@@ -21,8 +21,8 @@ const PAST_LOGONS: u32 = 20;
 /// Risk halves in a day: an odd night is half forgotten a day later, an odd week is not.
 const RISK_HALF_LIFE: f64 = 86_400.0;
 
-/// Rarity of an hour, in bits, up to which it adds no risk. An hour and its neighbours are an eighth
-/// of a day (three bits), so that accounts which never sleep stay well below.
+/// Rarity of an hour, in bits, up to which it adds no risk. An hour and its neighbours are an
+/// eighth of a day (three bits), so that accounts which never sleep stay well below.
 const HOUR_BITS: f32 = 4.0;
 
 /// Kilometres an hour that no airliner reaches.

@@ -24,7 +24,7 @@ pub enum Error {
     #[error("too little to calibrate on: {0}")]
     Calibration(#[from] detection::calibration::Error),
     /// More kinds of events than a token can number.
-    #[error("{0} kinds of events are more than the {limit} that tokens can number", limit = u16::MAX)]
+    #[error("{0} kinds of events are more than tokens can number")]
     Alphabet(usize),
 }
 

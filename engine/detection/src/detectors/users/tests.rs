@@ -192,7 +192,8 @@ proptest! {
                 break;
             }
             let end = (pieces.len() + cut).min(block.len());
-            scorer.score(&block.select(&(pieces.len()..end).collect::<Vec<_>>()), &mut part).unwrap();
+            let rows: Vec<usize> = (pieces.len()..end).collect();
+            scorer.score(&block.select(&rows), &mut part).unwrap();
             pieces.extend_from_slice(&part);
         }
         prop_assert_eq!(pieces, whole);
