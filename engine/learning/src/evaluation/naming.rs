@@ -16,8 +16,8 @@ pub struct Namer {
 }
 
 impl Namer {
-    /// Learns from the rows of an encoded block and the label of each. Columns beyond [`PIECES`] are
-    /// left out.
+    /// Learns from the rows of an encoded block and the label of each. Columns beyond [`PIECES`]
+    /// are left out.
     ///
     /// # Errors
     /// [`Error`], when there are more labels than the posterior holds.
