@@ -4,8 +4,8 @@
 //! What decides is the second-highest tail of the three voters: it reaches a threshold exactly when
 //! two of them do. What ranks is the voters' weighted mean, each weighted by how well it told
 //! disturbed benign rows from benign ones in training; its calibrated tail is kept on the vote's
-//! side of the threshold, so that score and vote never disagree. Where labels were shown to hold for
-//! rows that they were not learnt from, the labelled detector's tail has its share in both.
+//! side of the threshold, so that score and vote never disagree. Where labels were shown to hold
+//! for rows that they were not learnt from, the labelled detector's tail has its share in both.
 
 use crate::calibration::{Calibrator, Error};
 use serde::{Deserialize, Serialize};
@@ -110,8 +110,8 @@ impl Blend {
         (!(0.0..=1.0).contains(&self.labels)).then_some("the labels' share is not within 0 and 1")
     }
 
-    /// The answer under a threshold, given as a decisive tail before calibration and as a calibrated
-    /// one; `None` when fewer than two voters voted.
+    /// The answer under a threshold, given as a decisive tail before calibration and as a
+    /// calibrated one; `None` when fewer than two voters voted.
     pub fn answer(&self, tails: &Tails, (raw, calibrated): (f32, f32)) -> Option<Answer> {
         let threat = tails.decisive(self.labels)? >= raw;
         let tail = self.rank.tail(tails.ranking(&self.weights, self.labels)?);

@@ -24,7 +24,8 @@ pub const TAUGHT_ATTACKS: usize = 100;
 /// Parts into which groups of attacks are dealt.
 const PARTS: usize = 3;
 
-/// Shares of the labelled detector that are tried, the smallest first: of equally good ones it wins.
+/// Shares of the labelled detector that are tried, the smallest first: of equally good ones it
+/// wins.
 const SHARES: [f32; 6] = [0.0, 0.2, 0.4, 0.6, 0.8, 1.0];
 
 /// Rows with their labels.

@@ -1,11 +1,11 @@
 //! An evaluation as one self-contained HTML page: measures, ROC, precision-recall and calibration.
 //!
-//! No script, nothing loaded, light and dark. Text from tables is hostile as in the report of a run:
-//! it passes through `visible` and maud's escaping, under a policy that allows the page's own style
-//! alone.
+//! No script, nothing loaded, light and dark. Text from tables is hostile as in the report of a
+//! run: it passes through `visible` and maud's escaping, under a policy that allows the page's own
+//! style alone.
 
 use super::html::STYLE;
-use super::words::{number, visible};
+use super::words::{number, percent, visible};
 use learning::evaluation::metrics::Confusion;
 use learning::evaluation::{Evaluation, Measured};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -75,8 +75,8 @@ fn measures(e: &Evaluation) -> Markup {
     html! {
         section aria-labelledby="measures-h" {
             h2 #measures-h { "Measures" }
-            p.sub { "Ranking: by score alone, with the best threshold that the test rows allow. Own "
-                "threshold: the verdicts as they were given. Intervals hold 95%." }
+            p.sub { "Ranking: by score alone, with the best threshold that the test rows allow. "
+                "Own threshold: the verdicts as they were given. Intervals hold 95%." }
             div.scroll { table {
                 thead { tr {
                     th { "" } th.r { "ROC-AUC" } th.r { "interval" } th.r { "PR-AUC" }
@@ -193,13 +193,15 @@ fn found(e: &Evaluation) -> Markup {
                 h2 #found-h { "Found by label" }
                 p.sub { "With the ensemble's own threshold." }
                 div.scroll { table {
-                    thead { tr { th { "label" } th.r { "found" } th.r { "rows" } th.r { "share" } } }
+                    thead { tr {
+                        th { "label" } th.r { "found" } th.r { "rows" } th.r { "share" }
+                    } }
                     tbody { @for (label, hits, rows) in e.found.iter().take(LABELS) {
                         tr {
                             th { (visible(label)) }
                             td.r { (number(*hits as u64)) }
                             td.r { (number(*rows as u64)) }
-                            td.r { (format!("{:.1}%", 100.0 * *hits as f64 / (*rows).max(1) as f64)) }
+                            td.r { (percent(*hits as u64, *rows as u64)) }
                         }
                     } }
                 } }

@@ -2,10 +2,11 @@
 //! Annals of Statistics 2001; leaf-wise growth after Ke et al.: "LightGBM", NIPS 2017) say how much
 //! a row is like the attacks that were labelled in training.
 //!
-//! The one detector that learns from attacks. It reads amounts in their own units and, of each kind,
-//! the share of attacks among the training rows of that kind. Its score is the logarithm of the odds
-//! for an attack. Whether labels of one place hold in another is not known here: what its answer is
-//! worth is measured in training and weighed in the ensemble. Growing a tree is in `grow`.
+//! The one detector that learns from attacks. It reads amounts in their own units and, of each
+//! kind, the share of attacks among the training rows of that kind. Its score is the logarithm of
+//! the odds for an attack. Whether labels of one place hold in another is not known here: what its
+//! answer is worth is measured in training and weighed in the ensemble. Growing a tree is in
+//! `grow`.
 
 use crate::block::Block;
 use crate::detector::{Entry, Error, Explanation, Model, RowScore, Scorer, Train};
@@ -76,8 +77,8 @@ impl Labelled {
     /// same trees.
     ///
     /// # Errors
-    /// [`Error::TooFewRows`] with under [`LABELLED_ROWS`] of either side, [`Error::Invalid`] with too
-    /// many columns.
+    /// [`Error::TooFewRows`] with under [`LABELLED_ROWS`] of either side, [`Error::Invalid`] with
+    /// too many columns.
     pub fn train(block: &Block, attack: &[bool]) -> Result<Self, Error> {
         let attacks = attack.iter().filter(|a| **a).count();
         let got = attacks.min(block.len().saturating_sub(attacks));

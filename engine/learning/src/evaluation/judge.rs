@@ -85,8 +85,8 @@ impl Judge {
             .collect()
     }
 
-    /// One answer for each row of a block that is not encoded, in order; `seen` hears how many there
-    /// are so far.
+    /// One answer for each row of a block that is not encoded, in order; `seen` hears how many
+    /// there are so far.
     pub fn table(
         &mut self,
         class: EventClass,

@@ -1,5 +1,5 @@
-//! Whether reasons are reasons: does the score fall when what an explanation names is made ordinary,
-//! does it add up, and does a stated counterfactual flip the verdict?
+//! Whether reasons are reasons: does the score fall when what an explanation names is made
+//! ordinary, does it add up, and does a stated counterfactual flip the verdict?
 
 use super::judge::Judge;
 use detection::block::Block;
@@ -12,8 +12,8 @@ use std::sync::Arc;
 use threat::entropy::Rng;
 use threat::{EventClass, Replay};
 
-/// Rows that are looked at: a dossier costs hundreds of scorings, and a share is then known to a few
-/// hundredths.
+/// Rows that are looked at: a dossier costs hundreds of scorings, and a share is then known to a
+/// few hundredths.
 pub const REASONED_ROWS: usize = 200;
 
 /// Features of an explanation that are made ordinary: those that a reader remembers.

@@ -1,8 +1,8 @@
 //! Any table with a header as feature rows: which columns are numbers, which are kinds, and which
 //! only say when and about whom.
 //!
-//! A [`Sheet`] holds cells; a [`Layout`] is learnt from the training sheet alone and turns any sheet
-//! with the same columns into a block. Reading and quoting of files is elsewhere.
+//! A [`Sheet`] holds cells; a [`Layout`] is learnt from the training sheet alone and turns any
+//! sheet with the same columns into a block. Reading and quoting of files is elsewhere.
 
 use detection::block::{Block, History};
 use detection::schema::{Category, Group, Numeric, Schema};
