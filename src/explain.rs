@@ -9,6 +9,8 @@ use detection::dossier::{Dossier, Verified, dossier, verify};
 use node::findings::{FindingRef, parse_finding_id};
 use node::recorder::find_bundle;
 use node::report::words::{number, time, value, visible};
+use std::fmt::{self, Write as _};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use store::{Store, View};
@@ -46,12 +48,21 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let store = Store::open(&path)?;
     let view = store.view()?;
     let threat = find(&view, &arguments.finding)?;
-    heading(&threat);
+    // Whole at the end: a reader that went away must not end a verification in the middle.
+    let mut out = String::new();
+    heading(&mut out, &threat)?;
     let mut same = true;
     for (n, example) in view.examples(threat.id)?.iter().enumerate() {
-        println!("\nExample {} of {}: {}", n + 1, number(threat.count), visible(&example.summary));
-        same &= one(&store, example, arguments)?;
+        writeln!(
+            out,
+            "\nExample {} of {}: {}",
+            n + 1,
+            number(threat.count),
+            visible(&example.summary)
+        )?;
+        same &= one(&mut out, &store, example, arguments)?;
     }
+    std::io::stdout().write_all(out.as_bytes())?;
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(exit::NOT_VERIFIED) })
 }
 
@@ -67,30 +78,38 @@ fn find(view: &View, text: &str) -> Result<Threat> {
     view.threat(id)?.with_context(|| format!("no finding {id} in this state"))
 }
 
-fn heading(threat: &Threat) {
+fn heading(out: &mut String, threat: &Threat) -> fmt::Result {
     let technique = threat.technique.as_deref().unwrap_or("no technique");
-    println!("{} by {} ({technique})", threat.class.title(), visible(&threat.entity.to_string()));
-    println!(
+    writeln!(
+        out,
+        "{} by {} ({technique})",
+        threat.class.title(),
+        visible(&threat.entity.to_string())
+    )?;
+    writeln!(
+        out,
         "  {} severity, {} verdicts, {} to {}",
         threat.severity.name(),
         number(threat.count),
         time(threat.first_seen),
         time(threat.last_seen)
-    );
+    )?;
     for (rule, count) in threat.rules.top() {
-        println!("  rule: {} ({})", visible(rule), number(count));
+        writeln!(out, "  rule: {} ({})", visible(rule), number(count))?;
     }
+    Ok(())
 }
 
 /// Tells of one example; false when a verification was asked for and does not hold.
-fn one(store: &Store, example: &Example, arguments: &Arguments) -> Result<bool> {
-    println!("  read at {} line {}", visible(&example.source), example.position.line);
-    println!("  {}", visible(&example.raw));
+fn one(out: &mut String, store: &Store, example: &Example, arguments: &Arguments) -> Result<bool> {
+    writeln!(out, "  read at {} line {}", visible(&example.source), example.position.line)?;
+    writeln!(out, "  {}", visible(&example.raw))?;
     let verdict = &example.verdict;
-    println!(
+    writeln!(
+        out,
         "  decided by {:?}, score {:.2}, bundle {:016x}",
         verdict.source, verdict.score, verdict.bundle
-    );
+    )?;
     for vote in &verdict.votes {
         let said = match vote.ballot {
             Ballot::Voted { score, tail, threat } => {
@@ -101,12 +120,12 @@ fn one(store: &Store, example: &Example, arguments: &Arguments) -> Result<bool> 
             Ballot::Abstained(why) => format!("abstains: {why:?}"),
             Ballot::Missing(why) => format!("missing: {why:?}"),
         };
-        println!("    {:10} {said}", vote.detector.name());
+        writeln!(out, "    {:10} {said}", vote.detector.name())?;
     }
     for hit in &verdict.rules {
         let fields: Vec<String> =
             hit.fields.iter().map(|(k, v)| format!("{k}={}", visible(v))).collect();
-        println!("    rule       {} [{}]", hit.title, fields.join(", "));
+        writeln!(out, "    rule       {} [{}]", hit.title, fields.join(", "))?;
     }
     for c in &example.contributions {
         let seen = c.value.map_or_else(|| visible(&c.observed).to_string(), value);
@@ -116,34 +135,34 @@ fn one(store: &Store, example: &Example, arguments: &Arguments) -> Result<bool> 
             }
             None => visible(&c.frequency_words().unwrap_or_default()).to_string(),
         };
-        println!("    {:>4.0}% {} = {}: {usual}", c.share * 100.0, c.feature, seen);
+        writeln!(out, "    {:>4.0}% {} = {}: {usual}", c.share * 100.0, c.feature, seen)?;
     }
     if verdict.bundle == 0 {
-        println!("  no models voted: still learning");
+        writeln!(out, "  no models voted: still learning")?;
         return Ok(true);
     }
     let Some(bundle) = find_bundle(store, verdict.bundle)? else {
-        println!("  bundle {:016x} is no longer kept", verdict.bundle);
+        writeln!(out, "  bundle {:016x} is no longer kept", verdict.bundle)?;
         return Ok(!arguments.verify);
     };
     if !bundle.classes.contains_key(&example.class) {
-        println!("  the bundle has no models for {} events", example.class.name());
+        writeln!(out, "  the bundle has no models for {} events", example.class.name())?;
         return Ok(true);
     }
-    tell(&dossier(&bundle, example.class, &example.replay, &arguments.budget)?);
+    tell(out, &dossier(&bundle, example.class, &example.replay, &arguments.budget)?)?;
     if !arguments.verify {
         return Ok(true);
     }
     let verified = verify(&bundle, example.class, verdict, &example.replay)?;
-    tell_verified(&verified);
+    tell_verified(out, &verified)?;
     Ok(verified.holds())
 }
 
-fn tell(dossier: &Dossier) {
+fn tell(out: &mut String, dossier: &Dossier) -> fmt::Result {
     for path in &dossier.paths {
-        println!("  how {} decided:", path.detector.name());
+        writeln!(out, "  how {} decided:", path.detector.name())?;
         for step in path.steps.iter().take(12) {
-            println!("    {}", visible(step));
+            writeln!(out, "    {}", visible(step))?;
         }
     }
     for near in &dossier.nearest {
@@ -152,16 +171,26 @@ fn tell(dossier: &Dossier) {
             .iter()
             .map(|(name, here, there)| format!("{name} {} (here {})", value(*there), value(*here)))
             .collect();
-        println!("  a benign event at distance {:.2}: {}", near.distance, differences.join(", "));
+        writeln!(
+            out,
+            "  a benign event at distance {:.2}: {}",
+            near.distance,
+            differences.join(", ")
+        )?;
     }
     match &dossier.counterfactual {
-        None => println!("  no small change was found that makes it benign"),
-        Some(changes) if changes.is_empty() => println!("  the voters alone take it for benign"),
+        None => writeln!(out, "  no small change was found that makes it benign")?,
+        Some(changes) if changes.is_empty() => {
+            writeln!(out, "  the voters alone take it for benign")?
+        }
         Some(changes) => {
-            println!("  it would be benign with:");
-            changes.iter().for_each(|c| println!("    {}", change(c, &dossier.columns)));
+            writeln!(out, "  it would be benign with:")?;
+            for c in changes {
+                writeln!(out, "    {}", change(c, &dossier.columns))?;
+            }
         }
     }
+    Ok(())
 }
 
 fn change(change: &Change, columns: &[String]) -> String {
@@ -174,12 +203,13 @@ fn change(change: &Change, columns: &[String]) -> String {
     }
 }
 
-fn tell_verified(verified: &Verified) {
+fn tell_verified(out: &mut String, verified: &Verified) -> fmt::Result {
     for (detector, stored, now, same) in &verified.scores {
         let now = now.map_or("nothing".to_owned(), |s| s.to_string());
         let word = if *same { "identical" } else { "DIFFERENT" };
-        println!("  verify {:10} stored {stored}, now {now}: {word}", detector.name());
+        writeln!(out, "  verify {:10} stored {stored}, now {now}: {word}", detector.name())?;
     }
     let word = if verified.inputs { "identical" } else { "DIFFERENT" };
-    println!("  verify inputs: {word}");
+    writeln!(out, "  verify inputs: {word}")?;
+    Ok(())
 }

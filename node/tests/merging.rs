@@ -30,8 +30,8 @@ fn failures() -> String {
         let (hour, minute) = (8 + i / 3, i % 3 * 20);
         let _ = writeln!(
             log,
-            "Jan  5 {hour:02}:{minute:02}:07 mail1 sshd[{i}]: Failed password for ann from 10.0.0.9 \
-             port {} ssh2",
+            "Jan  5 {hour:02}:{minute:02}:07 mail1 sshd[{i}]: Failed password for ann from \
+             10.0.0.9 port {} ssh2",
             40_000 + i
         );
         log

@@ -1,8 +1,8 @@
 //! The host: the only place of this crate that touches the clock, files and the environment.
 //!
 //! Everything here is a plain blocking adapter without decisions about events: which bytes there
-//! are ([`walk`]), reading them ([`read`], [`follow`], [`datagrams`]), where state lies ([`paths`]),
-//! what time it is ([`clock`]). Actors and formats are elsewhere.
+//! are ([`walk`]), reading them ([`read`], [`follow`], [`datagrams`]), where state lies
+//! ([`paths`]), what time it is ([`clock`]). Actors and formats are elsewhere.
 
 pub mod clock;
 pub mod datagrams;

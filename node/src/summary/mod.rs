@@ -181,8 +181,8 @@ fn drifts(page: &mut Page, r: &RunReport) {
         page.note(
             "Drift",
             &format!(
-                "{} scores are no longer as in training since {first}: {moved}; if that is to stay, \
-                 learn anew with `watchfire train`",
+                "{} scores are no longer as in training since {first}: {moved}; if that is to \
+                 stay, learn anew with `watchfire train`",
                 class.name()
             ),
         );

@@ -250,27 +250,16 @@ fn names_and_uploads() -> BTreeMap<&'static str, Case> {
 
 fn accounts() -> BTreeMap<&'static str, Case> {
     use Outcome::{Failure, Success, Unknown};
+    let failed = |field, n| auth_case(Failure, &[(field, n)]);
     let odd = [(W::AuthHourRarity, 6.0), (W::AuthNewHostForUser, 1.0)];
     let many = [(W::AuthHostsUser1h, 9.0), odd[1]];
     let (risk, journey) = ((W::AuthAccountRisk, 7.5), (W::AuthTravelSpeed, 4_000.0));
     BTreeMap::from([
-        (
-            "Repeated failed logons from one source",
-            auth_case(Failure, &[(W::AuthFailuresSrc10m, 22.0)]),
-        ),
-        (
-            "Sustained password guessing from one source",
-            auth_case(Failure, &[(W::AuthFailuresSrc10m, 90.0)]),
-        ),
-        ("Slow guessing from one source", auth_case(Failure, &[(W::AuthFailuresSrc1h, 30.0)])),
-        (
-            "Repeated failed logons to one account",
-            auth_case(Failure, &[(W::AuthFailuresUser10m, 20.0)]),
-        ),
-        (
-            "Distributed guessing against one host",
-            auth_case(Failure, &[(W::AuthFailedSourcesDst10m, 9.0)]),
-        ),
+        ("Repeated failed logons from one source", failed(W::AuthFailuresSrc10m, 22.0)),
+        ("Sustained password guessing from one source", failed(W::AuthFailuresSrc10m, 90.0)),
+        ("Slow guessing from one source", failed(W::AuthFailuresSrc1h, 30.0)),
+        ("Repeated failed logons to one account", failed(W::AuthFailuresUser10m, 20.0)),
+        ("Distributed guessing against one host", failed(W::AuthFailedSourcesDst10m, 9.0)),
         (
             "One source tried many accounts",
             auth_case(Failure, &[(W::AuthUsersSrc10m, 9.0), (W::AuthFailuresSrc10m, 9.0)]),
