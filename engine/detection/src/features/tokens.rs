@@ -2,18 +2,76 @@
 //! so that the sequence model's vocabulary is fixed and small.
 
 use crate::block::Token;
+use crate::schema::Schema;
+use threat::EventClass;
 use threat::event::{Authentication, ConnState, Dns, Flow, Http, Outcome, Protocol, Tls};
 
-/// Tokens of flows: 4 protocols x 4 states x 16 ports.
-pub const FLOW_TOKENS: u16 = 256;
-/// Tokens of DNS: 8 types x 4 answers x 4 lengths.
-pub const DNS_TOKENS: u16 = 128;
-/// Tokens of HTTP: 6 methods x 6 answers x 6 media.
-pub const HTTP_TOKENS: u16 = 216;
-/// Tokens of TLS: 3 versions x 3 outcomes x 3 validations x 4 ports.
-pub const TLS_TOKENS: u16 = 108;
-/// Tokens of authentications: 3 activities x 3 outcomes x 2 kinds of account x 4 methods.
-pub const AUTHENTICATION_TOKENS: u16 = 72;
+/// A part of a token: the column that shows it to a reader, and how many values it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The name of the column.
+    pub column: &'static str,
+    /// Its values are below.
+    pub values: Token,
+}
+
+const fn part(column: &'static str, values: Token) -> Part {
+    Part { column, values }
+}
+
+const FLOW: &[Part] = &[part("protocol", 4), part("state", 4), part("port", 16)];
+const DNS: &[Part] = &[part("qtype", 8), part("rcode", 4), part("query_length", 4)];
+const HTTP: &[Part] = &[part("method", 6), part("status", 6), part("mime", 6)];
+const TLS: &[Part] =
+    &[part("version", 3), part("established", 3), part("validation", 3), part("port", 4)];
+const AUTHENTICATION: &[Part] =
+    &[part("activity", 3), part("outcome", 3), part("invalid_user", 2), part("method", 4)];
+
+/// Tokens of flows.
+pub const FLOW_TOKENS: u16 = size(FLOW);
+/// Tokens of DNS.
+pub const DNS_TOKENS: u16 = size(DNS);
+/// Tokens of HTTP.
+pub const HTTP_TOKENS: u16 = size(HTTP);
+/// Tokens of TLS.
+pub const TLS_TOKENS: u16 = size(TLS);
+/// Tokens of authentications.
+pub const AUTHENTICATION_TOKENS: u16 = size(AUTHENTICATION);
+
+/// Tokens that parts make.
+const fn size(parts: &[Part]) -> u16 {
+    match parts.split_first() {
+        Some((first, rest)) => first.values * size(rest),
+        None => 1,
+    }
+}
+
+/// The parts of a schema's tokens, the most significant first; none when its tokens are not those
+/// of a class of events.
+pub fn parts(schema: &Schema) -> &'static [Part] {
+    let class = EventClass::ALL.into_iter().find(|c| c.name() == schema.name);
+    let parts = match class {
+        Some(EventClass::Flow) => FLOW,
+        Some(EventClass::Dns) => DNS,
+        Some(EventClass::Http) => HTTP,
+        Some(EventClass::Tls) => TLS,
+        Some(EventClass::Authentication) => AUTHENTICATION,
+        _ => &[],
+    };
+    if size(parts) == schema.tokens { parts } else { &[] }
+}
+
+/// The values of a token's parts, in their order.
+pub fn values(parts: &[Part], token: Token) -> Vec<Token> {
+    let mut rest = token;
+    let mut values: Vec<Token> = Vec::with_capacity(parts.len());
+    for part in parts.iter().rev() {
+        values.push(rest % part.values);
+        rest /= part.values;
+    }
+    values.reverse();
+    values
+}
 
 /// Class of a responder's port: exact for the ones that everybody uses, else well-known, registered
 /// or high.
@@ -136,8 +194,30 @@ pub fn authentication(auth: &Authentication) -> Token {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::schemas;
     use proptest::prelude::*;
     use threat::event::AuthActivity;
+
+    #[test]
+    fn every_part_is_a_column_and_comes_back_out_of_the_token() {
+        for class in EventClass::ALL {
+            let schema = schemas::of(class);
+            let parts = parts(&schema);
+            assert_eq!(parts.is_empty(), schema.tokens == 0, "{class:?}");
+            for part in parts {
+                assert!((0..schema.width()).any(|c| schema.column(c) == part.column), "{part:?}");
+            }
+            for token in 0..schema.tokens {
+                let values = values(parts, token);
+                let back = parts.iter().zip(&values).fold(0, |t, (p, v)| t * p.values + v);
+                assert_eq!(back, token);
+            }
+        }
+        let udp = Flow { protocol: Protocol::Udp, state: ConnState::S0, ..Flow::default() };
+        assert_eq!(values(FLOW, flow(&udp, Some(53))), [1, 1, 1], "protocol, state, port");
+        let other = Schema { tokens: 9, ..schemas::of(EventClass::Flow) };
+        assert!(super::parts(&other).is_empty());
+    }
 
     proptest! {
         #[test]

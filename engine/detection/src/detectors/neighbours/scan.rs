@@ -1,20 +1,53 @@
-//! The nearest points to a row, by comparing with all of them.
+//! The nearest points to a row, by comparing with all of them: first roughly, in bytes, then
+//! exactly those that can be near enough.
+//!
+//! A byte says in which of 256 equal cells of its column a value lies. Values that are `n` cells
+//! apart differ by more than `n - 1` cells, so that the sum of the differences of bytes, which
+//! processors take sixteen at a time, gives a lower bound of the distance. It changes no result.
 
-use super::NEIGHBOUR_COLUMNS;
+use super::{NEIGHBOUR_COLUMNS, NEIGHBOUR_POINTS};
 
-/// Points compared at a time. Their sums stay in the first-level cache; so many that compilers
-/// make a plain vector loop of them, so few that giving a group up half way pays.
-const LANES: usize = 64;
-
-/// Columns added to the sums at a time, so that each sum is read and written once for four.
+/// Columns added to a sum at a time.
 const QUAD: usize = 4;
 
-/// Points in groups of [`LANES`]: a group holds, column after column, that column of its points.
-/// Columns are filled up to a multiple of [`QUAD`] with zeros, points with infinities.
+/// Points compared at a time: as many as a register holds bytes.
+const LANES: usize = 16;
+
+/// Groups of so many points that there may be.
+const GROUPS: usize = NEIGHBOUR_POINTS.div_ceil(LANES);
+
+/// The byte of a column's middle.
+const MIDDLE: f32 = 128.0;
+
+/// Share of the values, counted from their column's middle, that no byte cuts off.
+const UNCUT: f64 = 0.99;
+
+/// How much a bound gives way, for the rounding of sums of up to [`NEIGHBOUR_COLUMNS`] numbers and
+/// of cells: ten times what they can be off.
+const SLACK: f32 = 1e-4;
+
+type Quad = [f32; QUAD];
+type Lanes = [u8; LANES];
+
+/// Points, exactly and roughly. Columns are filled up with what is the same for all.
 #[derive(Debug)]
 pub(super) struct Points {
+    columns: Vec<Column>,
+    /// Width of a cell.
+    cell: f32,
+    /// `points x quads`.
+    exact: Vec<Quad>,
     quads: usize,
-    groups: Vec<[[f32; LANES]; QUAD]>,
+    /// `groups x quads`: the bytes of a group's points, column after column.
+    rough: Vec<[Lanes; QUAD]>,
+}
+
+/// Where the points lie in a column.
+#[derive(Clone, Copy, Debug)]
+struct Column {
+    least: f32,
+    middle: f32,
+    most: f32,
 }
 
 /// A point and how far it is.
@@ -24,74 +57,152 @@ pub(super) struct Near {
     pub point: u32,
 }
 
-/// Nothing found yet.
+/// Nothing found yet. Models have at least `K` points.
 const NOWHERE: Near = Near { distance: f32::INFINITY, point: 0 };
 
 impl Points {
     /// Lays out `points x width` values.
     pub(super) fn new(values: &[f32], width: usize) -> Self {
+        let columns: Vec<Column> = (0..width).map(|c| Column::of(values, width, c)).collect();
+        let mut away: Vec<f32> = values
+            .chunks_exact(width)
+            .flat_map(|point| point.iter().zip(&columns).map(|(v, c)| (v - c.middle).abs()))
+            .collect();
+        away.sort_unstable_by(f32::total_cmp);
+        let reach = away.get((away.len() as f64 * UNCUT) as usize).copied().unwrap_or(0.0);
+        let cell = (reach / MIDDLE).max(1e-6);
         let quads = width.div_ceil(QUAD);
-        let mut groups = Vec::new();
+        let mut points = Self { columns, cell, exact: vec![], quads, rough: vec![] };
         for group in values.chunks(LANES * width) {
-            let value = |lane: usize, column: usize| match group.get(lane * width + column) {
-                _ if column >= width => 0.0,
-                Some(&v) => v,
-                None => f32::INFINITY,
-            };
-            for quad in 0..quads {
-                groups.push(std::array::from_fn(|c| {
-                    std::array::from_fn(|lane| value(lane, quad * QUAD + c))
-                }));
+            let at = points.rough.len();
+            points.rough.resize(at + quads, [[0; LANES]; QUAD]);
+            for (lane, point) in group.chunks_exact(width).enumerate() {
+                points.exact.extend_from_slice(&quads_of(point)[..quads]);
+                let (bytes, _) = points.roughly(point);
+                let columns = points.rough[at..].as_flattened_mut();
+                columns.iter_mut().zip(bytes).for_each(|(column, byte)| column[lane] = byte);
             }
         }
-        Self { quads, groups }
+        points
+    }
+
+    /// The cells of a row that is moved to where the points lie, and how far it had to be moved:
+    /// so much farther is every point.
+    fn roughly(&self, row: &[f32]) -> ([u8; NEIGHBOUR_COLUMNS], f32) {
+        let mut bytes = [0; NEIGHBOUR_COLUMNS];
+        let (scale, mut moved) = (1.0 / self.cell, 0.0);
+        for ((byte, &v), c) in bytes.iter_mut().zip(row).zip(&self.columns) {
+            let inside = v.clamp(c.least, c.most);
+            moved += (v - inside).abs();
+            // The conversion rounds down and ends at 0 and 255.
+            *byte = ((inside - c.middle) * scale + MIDDLE) as u8;
+        }
+        (bytes, moved)
+    }
+
+    /// The sum of differences of bytes from which on no point is nearer than `limit`.
+    fn enough(&self, limit: f32, moved: f32) -> i16 {
+        let left = limit * (1.0 + SLACK) - moved * (1.0 - SLACK);
+        let lost = self.columns.len() as f32 * (1.0 + SLACK);
+        ((left / self.cell + lost) as i16).saturating_add(1)
     }
 
     /// The `K` nearest points, nearest first; of equally far ones those that come first.
     pub(super) fn nearest<const K: usize>(&self, row: &[f32]) -> [Near; K] {
-        let mut padded = [0.0f32; NEIGHBOUR_COLUMNS];
-        padded[..row.len()].copy_from_slice(row);
-        let row = &padded.as_chunks::<QUAD>().0[..self.quads];
-        let (first, second) = row.split_at(self.quads / 2);
+        let (bytes, moved) = self.roughly(row);
+        let spread = bytes.map(|byte| [byte; LANES]);
+        let bytes = &spread.as_chunks::<QUAD>().0[..self.quads];
+        let mut sums = [[0; LANES]; GROUPS];
+        let groups = self.rough.chunks_exact(self.quads);
+        let sums = &mut sums[..groups.len()];
+        sums.iter_mut().zip(groups).for_each(|(sums, group)| *sums = apart(group, bytes));
+        let row = &quads_of(row)[..self.quads];
+        let at = |point: u32| {
+            let exact = &self.exact[point as usize * self.quads..][..self.quads];
+            Near { distance: distance(exact, row), point }
+        };
+        // No more than `K` points are nearer than the farthest of the `K` that seem nearest.
+        let mut seem = [NOWHERE; K];
+        self.below(sums, i16::MAX, |point, apart| {
+            insert(&mut seem, Near { distance: f32::from(apart), point });
+            seem[K - 1].distance as i16
+        });
+        let limit = seem.iter().map(|n| at(n.point).distance).fold(0.0, f32::max);
         let mut best = [NOWHERE; K];
-        for (g, group) in self.groups.chunks_exact(self.quads).enumerate() {
-            let limit = best[K - 1].distance;
-            let mut sums = [0.0f32; LANES];
-            add_gaps(&mut sums, group, first);
-            if least(&sums) >= limit {
-                continue;
-            }
-            add_gaps(&mut sums, &group[first.len()..], second);
-            if least(&sums) >= limit {
-                continue;
-            }
-            for (lane, &distance) in sums.iter().enumerate() {
-                insert(&mut best, Near { distance, point: (g * LANES + lane) as u32 });
-            }
+        self.below(sums, self.enough(limit, moved), |point, _| {
+            insert(&mut best, at(point));
+            self.enough(limit.min(best[K - 1].distance), moved)
+        });
+        best
+    }
+
+    /// What [`Self::nearest`] finds, by comparing exactly with all.
+    #[cfg(test)]
+    pub(super) fn plainly<const K: usize>(&self, row: &[f32]) -> [Near; K] {
+        let row = &quads_of(row)[..self.quads];
+        let mut best = [NOWHERE; K];
+        for (point, exact) in (0..).zip(self.exact.chunks_exact(self.quads)) {
+            insert(&mut best, Near { distance: distance(exact, row), point });
         }
         best
     }
-}
 
-fn add_gaps(sums: &mut [f32; LANES], columns: &[[[f32; LANES]; QUAD]], row: &[[f32; QUAD]]) {
-    for ([a, b, c, d], &[w, x, y, z]) in columns.iter().zip(row) {
-        for lane in 0..LANES {
-            let first = (w - a[lane]).abs() + (x - b[lane]).abs();
-            let second = (y - c[lane]).abs() + (z - d[lane]).abs();
-            sums[lane] += first + second;
+    /// Hands on, in order, the points whose sums are below the limit, which each of them sets anew.
+    fn below(&self, sums: &[[i16; LANES]], mut limit: i16, mut each: impl FnMut(u32, i16) -> i16) {
+        let count = self.exact.len() / self.quads;
+        for (g, sums) in sums.iter().enumerate() {
+            // Without a branch a lane, so that it becomes a comparison of all.
+            if sums.iter().fold(false, |any, &sum| any | (sum < limit)) {
+                let real = count - g * LANES;
+                for (lane, &sum) in sums.iter().take(real).enumerate() {
+                    if sum < limit {
+                        limit = each((g * LANES + lane) as u32, sum);
+                    }
+                }
+            }
         }
     }
 }
 
-fn least(sums: &[f32; LANES]) -> f32 {
-    // Written so that it becomes one instruction for four lanes; no sum is NaN.
-    let mut four = [f32::INFINITY; 4];
-    for quarter in sums.as_chunks::<4>().0 {
-        for (least, &s) in four.iter_mut().zip(quarter) {
-            *least = if s < *least { s } else { *least };
+impl Column {
+    fn of(values: &[f32], width: usize, column: usize) -> Self {
+        let mut all: Vec<f32> = values.iter().skip(column).step_by(width).copied().collect();
+        all.sort_unstable_by(f32::total_cmp);
+        let at = |place: usize| all.get(place).copied().unwrap_or(0.0);
+        Self { least: at(0), middle: at(all.len() / 2), most: at(all.len().saturating_sub(1)) }
+    }
+}
+
+fn quads_of(row: &[f32]) -> [Quad; NEIGHBOUR_COLUMNS / QUAD] {
+    let mut quads = [[0.0; QUAD]; NEIGHBOUR_COLUMNS / QUAD];
+    quads.as_flattened_mut()[..row.len()].copy_from_slice(row);
+    quads
+}
+
+/// The sums of differences of a group's bytes. Four columns add up to at most 255, which only makes
+/// a bound lower. Written so that every loop becomes one instruction for all lanes, which it does
+/// not where it is inlined.
+#[inline(never)]
+fn apart(group: &[[Lanes; QUAD]], row: &[[Lanes; QUAD]]) -> [i16; LANES] {
+    let mut sums = [0; LANES];
+    for ([a, b, c, d], [w, x, y, z]) in group.iter().zip(row) {
+        let mut four = [0u8; LANES];
+        for i in 0..LANES {
+            let first = a[i].abs_diff(w[i]).saturating_add(b[i].abs_diff(x[i]));
+            let second = c[i].abs_diff(y[i]).saturating_add(d[i].abs_diff(z[i]));
+            four[i] = first.saturating_add(second);
+        }
+        for i in 0..LANES {
+            sums[i] += i16::from(four[i]);
         }
     }
-    four.iter().fold(f32::INFINITY, |a, &b| if b < a { b } else { a })
+    sums
+}
+
+fn distance(point: &[Quad], row: &[Quad]) -> f32 {
+    point.iter().zip(row).fold(0.0, |sum, ([a, b, c, d], [w, x, y, z])| {
+        sum + (((w - a).abs() + (x - b).abs()) + ((y - c).abs() + (z - d).abs()))
+    })
 }
 
 fn insert<const K: usize>(best: &mut [Near; K], new: Near) {

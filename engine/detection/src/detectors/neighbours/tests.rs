@@ -94,6 +94,32 @@ proptest! {
         }
     }
 
+    /// Bit by bit, for points and rows that lie close, far out, or on one another.
+    #[test]
+    fn bytes_rule_out_no_near_point(
+        seed: u64, width in 1usize..=NEIGHBOUR_COLUMNS, count in 4usize..100,
+        tight in 0f32..2.0, kinds in 1u64..9, odd in 0f32..60.0,
+    ) {
+        let mut rng = Rng::new(seed);
+        // Some columns are constant, some wide; some points are equal, some are far outside.
+        let mut rows = |count: usize| -> Vec<f32> {
+            let cell = |i: usize| {
+                let (row, column) = (i / width, i % width);
+                let wide = [0.0, 0.01, 1.0, 1.0, 20.0][(seed as usize + column) % 5];
+                let far = if row % 7 == 3 { odd * rng.normal() as f32 } else { 0.0 };
+                let place = (threat::entropy::mix64(row as u64 % kinds) % 13) as f32;
+                wide * (place + tight * rng.normal() as f32 * (row % 3) as f32) + far
+            };
+            (0..count * width).map(cell).collect()
+        };
+        let (values, asked) = (rows(count), rows(40));
+        let points = Points::new(&values, width);
+        for row in asked.chunks_exact(width).chain(values.chunks_exact(width)) {
+            prop_assert_eq!(points.nearest::<NEAREST>(row), points.plainly::<NEAREST>(row));
+            prop_assert_eq!(points.nearest::<4>(row), points.plainly::<4>(row));
+        }
+    }
+
     #[test]
     fn damaged_artifacts_do_not_panic(at: prop::sample::Index, bit in 0u8..8) {
         let mut bytes = Neighbours::train(&benign(80, 3, 2), &SEED).unwrap().encode().unwrap();

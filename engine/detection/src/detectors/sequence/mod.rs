@@ -3,9 +3,10 @@
 //! The use of a recurrent network on log keys follows DeepLog (Du, Li, Zheng, Srikumar 2017); the
 //! score is the surprise −ln p(token | history) itself instead of a rank among the likeliest. The
 //! hidden state is a pure function of the history that travels with a row. Training is in process
-//! (`train`, `gradient`), the network in `lstm`, the memory of states in `scorer`, exp and friends
-//! in `math`. Not here: what makes up a token, calibration, and worst-of-a-session aggregation.
+//! (`train`, `gradient`), the network in `lstm`, the memory of states in `scorer`, which columns a
+//! surprise is put down to in `attribution`, exp and friends in `math`. Not here: what makes up a token, calibration, and worst-of-a-session aggregation.
 
+pub mod attribution;
 pub mod gradient;
 pub mod lstm;
 pub mod math;
@@ -17,6 +18,8 @@ mod tests;
 
 use crate::block::{Block, Token};
 use crate::detector::{Entry, Error, Explanation, Model, Scorer, Train, TrainOptions};
+use crate::features::tokens;
+use crate::schema::Schema;
 use lstm::{Cell, LANES, Weights};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -203,14 +206,34 @@ impl Sequence {
         Err(invalid(format!("its alphabet has {expected} tokens, that of the rows {got}")))
     }
 
-    /// The likeliest next classes of a state with their probabilities, ties by class.
-    fn expected(&self, state: &lstm::State) -> Vec<(usize, f32)> {
+    /// How probable every class is after a state.
+    fn chances(&self, state: &lstm::State) -> Vec<f32> {
         let mut logits = Vec::new();
         self.cell.logits(state, &mut logits);
         let total = lstm::log_sum_exp(&logits);
-        let mut all: Vec<(usize, f32)> = (0..self.vocabulary.classes())
-            .map(|c| (c, math::exp(logits[c / LANES][c % LANES] - total)))
-            .collect();
+        (0..self.vocabulary.classes())
+            .map(|c| math::exp(logits[c / LANES][c % LANES] - total))
+            .collect()
+    }
+
+    /// The share of each column in `beyond`, which is the surprise of `token` beyond what is usual.
+    fn shares(&self, schema: &Schema, token: Token, chances: &[f32], beyond: f64) -> Vec<f64> {
+        let mut shares = vec![0.0; schema.width()];
+        let (parts, seen) = (tokens::parts(schema), &self.vocabulary.seen);
+        let class = self.vocabulary.class(token);
+        let parted = attribution::shares(parts, seen, class, token, chances);
+        let whole: f64 = parted.iter().sum();
+        for (part, share) in parts.iter().zip(parted).filter(|_| whole > 0.0) {
+            if let Some(column) = (0..schema.width()).find(|&c| schema.column(c) == part.column) {
+                shares[column] = share / whole * beyond;
+            }
+        }
+        shares
+    }
+
+    /// The likeliest next classes with their probabilities, ties by class.
+    fn expected(chances: &[f32]) -> Vec<(usize, f32)> {
+        let mut all: Vec<(usize, f32)> = chances.iter().copied().enumerate().collect();
         all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         all.truncate(EXPECTED_SHOWN);
         all
@@ -230,8 +253,9 @@ impl Model for Sequence {
         Box::new(scorer::SequenceScorer::new(self))
     }
 
-    /// No column makes up a token, so nothing is attributed: the base is the mean surprise of
-    /// benign rows, and the path tells what was expected, what came, and how surprising each step
+    /// The base is the mean surprise of benign rows. What is beyond is put down to the columns that
+    /// show the token's parts, as the parts share the surprise; tokens without known parts leave it
+    /// unattributed. The path tells what was expected, what came, and how surprising each step
     /// before was.
     fn explain(&self, block: &Block, row: usize) -> Explanation {
         if block.schema.tokens == 0 || self.check_alphabet(block).is_err() {
@@ -258,18 +282,14 @@ impl Model for Sequence {
             math::exp(-score),
             self.mean
         )];
-        path.extend(self.expected(&state).into_iter().map(|(class, p)| {
+        let chances = self.chances(&state);
+        path.extend(Self::expected(&chances).into_iter().map(|(class, p)| {
             format!("expected {} with probability {p:.3}", self.vocabulary.name(class))
         }));
         path.extend(past.into_iter().rev().take(PAST_SHOWN));
-        Explanation {
-            score,
-            base: self.mean,
-            contributions: Vec::new(),
-            unattributed: score - self.mean,
-            path,
-            ..Default::default()
-        }
+        let beyond = f64::from(score) - f64::from(self.mean);
+        let shares = self.shares(&block.schema, block.token[row], &chances, beyond);
+        Explanation::of_shares(score, self.mean, &shares, path)
     }
 
     fn encode(&self) -> Result<Vec<u8>, Error> {

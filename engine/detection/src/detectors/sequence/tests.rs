@@ -289,6 +289,52 @@ fn explanations_add_up_and_tell_what_was_expected() {
     assert!(e.path.iter().any(|l| l.starts_with("1 before: token 0, surprise 0.")));
 }
 
+#[test]
+fn a_surprise_is_put_down_to_the_part_that_is_odd() {
+    // Protocol, state and port change together in the cycle: 0 0 2, 1 0 1, 0 1 4, 2 2 0, 0 0 3.
+    let cycle: [Token; 5] = [2, 65, 20, 160, 3];
+    let flows = |sequences: &[Vec<Token>]| {
+        let mut block = block_of(256, sequences);
+        let schema = crate::features::schemas::of(threat::EventClass::Flow);
+        block.schema = Arc::new(schema);
+        block
+    };
+    let benign: Vec<Vec<Token>> =
+        (0..40).map(|e| (0..60).map(|i| cycle[(e + i) % 5]).collect()).collect();
+    let model = Sequence::train(&flows(&benign), &options()).unwrap();
+    // Instead of 0 0 2 at the end: another protocol, state and port, seen or never seen.
+    let odd = [(66, "protocol"), (18, "state"), (3, "port"), (15, "port")];
+    for (token, column) in odd {
+        let mut row: Vec<Token> = (0..21).map(|i| cycle[i % 5]).collect();
+        row[20] = token;
+        let block = flows(&[row]);
+        let e = model.explain(&block, 20);
+        let sum: f32 = e.contributions.iter().map(|c| c.1).sum();
+        assert!((sum - (e.score - e.base)).abs() < 1e-4 && e.score > 3.0, "{token}: {e:?}");
+        assert!(e.unattributed.abs() < 1e-4 && e.contributions.iter().all(|c| c.1 > 0.0));
+        assert_eq!(block.schema.column(e.contributions[0].0), column, "{token}: {e:?}");
+        assert_eq!(e, model.explain(&block, 20));
+    }
+}
+
+#[test]
+fn shares_are_those_of_the_definition() {
+    use crate::features::tokens::Part;
+    let parts = [Part { column: "a", values: 2 }, Part { column: "b", values: 2 }];
+    // Tokens 00, 01, 11; 10 is never seen and is the last class.
+    let (seen, chances) = ([0, 1, 3], [0.5f32, 0.25, 0.125, 0.125]);
+    let got = attribution::shares(&parts, &seen, 2, 3, &chances);
+    // a: −ln(1/8) alone, −ln((1/8)/(3/8)) after b; b: −ln(3/8) alone, 0 after a.
+    let (eight, three) = (8f64.ln(), 3f64.ln());
+    assert!((got[0] - (eight + three) / 2.0).abs() < 1e-9, "{got:?}");
+    assert!((got[1] - (eight - three) / 2.0).abs() < 1e-9, "{got:?}");
+    // 10: a has 11 and itself, 1/4; b has 00 and itself, 5/8; both have itself alone, 1/8.
+    let got = attribution::shares(&parts, &seen, 3, 2, &chances);
+    let (a, b, both) = (4f64.ln(), 1.6f64.ln(), 8f64.ln());
+    assert!((got[0] - (a + both - b) / 2.0).abs() < 1e-9, "{got:?}");
+    assert!((got[1] - (b + both - a) / 2.0).abs() < 1e-9, "{got:?}");
+}
+
 /// A model good enough to tell states apart, cheap enough to make once a property.
 fn formula_model() -> Sequence {
     let vocabulary = Vocabulary::new(6, vec![0, 1, 2, 3]).unwrap();
