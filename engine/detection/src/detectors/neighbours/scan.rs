@@ -19,12 +19,16 @@ const GROUPS: usize = NEIGHBOUR_POINTS.div_ceil(LANES);
 /// The byte of a column's middle.
 const MIDDLE: f32 = 128.0;
 
-/// Share of the values, counted from their column's middle, that no byte cuts off.
+/// Share of the values, counted from their column's middle, that lie within half of the bytes. The
+/// other half is for rows farther out, and keeps sums of four columns from ending at 255 too soon.
 const UNCUT: f64 = 0.99;
 
 /// How much a bound gives way, for the rounding of sums of up to [`NEIGHBOUR_COLUMNS`] numbers and
 /// of cells: ten times what they can be off.
 const SLACK: f32 = 1e-4;
+
+/// Points of a group that are compared one by one; more are compared all together.
+const FEW: u8 = 4;
 
 type Quad = [f32; QUAD];
 type Lanes = [u8; LANES];
@@ -35,8 +39,10 @@ pub(super) struct Points {
     columns: Vec<Column>,
     /// Width of a cell.
     cell: f32,
-    /// `points x quads`.
-    exact: Vec<Quad>,
+    /// `groups x quads`: a group's points, column after column, filled up with infinities.
+    exact: Vec<[[f32; LANES]; QUAD]>,
+    count: usize,
+    /// [`QUAD`]s of columns.
     quads: usize,
     /// `groups x quads`: the bytes of a group's points, column after column.
     rough: Vec<[Lanes; QUAD]>,
@@ -70,14 +76,17 @@ impl Points {
             .collect();
         away.sort_unstable_by(f32::total_cmp);
         let reach = away.get((away.len() as f64 * UNCUT) as usize).copied().unwrap_or(0.0);
-        let cell = (reach / MIDDLE).max(1e-6);
-        let quads = width.div_ceil(QUAD);
-        let mut points = Self { columns, cell, exact: vec![], quads, rough: vec![] };
+        let cell = (2.0 * reach / MIDDLE).max(1e-6);
+        let (count, quads) = (values.len() / width, width.div_ceil(QUAD));
+        let mut points = Self { columns, cell, exact: vec![], count, quads, rough: vec![] };
         for group in values.chunks(LANES * width) {
             let at = points.rough.len();
             points.rough.resize(at + quads, [[0; LANES]; QUAD]);
+            points.exact.resize(at + quads, [[f32::INFINITY; LANES]; QUAD]);
             for (lane, point) in group.chunks_exact(width).enumerate() {
-                points.exact.extend_from_slice(&quads_of(point)[..quads]);
+                let columns = points.exact[at..].as_flattened_mut();
+                let filled = quads_of(point);
+                columns.iter_mut().zip(filled.as_flattened()).for_each(|(c, &v)| c[lane] = v);
                 let (bytes, _) = points.roughly(point);
                 let columns = points.rough[at..].as_flattened_mut();
                 columns.iter_mut().zip(bytes).for_each(|(column, byte)| column[lane] = byte);
@@ -117,22 +126,38 @@ impl Points {
         let sums = &mut sums[..groups.len()];
         sums.iter_mut().zip(groups).for_each(|(sums, group)| *sums = apart(group, bytes));
         let row = &quads_of(row)[..self.quads];
-        let at = |point: u32| {
-            let exact = &self.exact[point as usize * self.quads..][..self.quads];
-            Near { distance: distance(exact, row), point }
-        };
+        let exact = |group: usize| &self.exact[group * self.quads..][..self.quads];
         // No more than `K` points are nearer than the farthest of the `K` that seem nearest.
-        let mut seem = [NOWHERE; K];
-        self.below(sums, i16::MAX, |point, apart| {
-            insert(&mut seem, Near { distance: f32::from(apart), point });
-            seem[K - 1].distance as i16
+        let (mut seem, mut limit) = ([NOWHERE; K], i16::MAX);
+        for (g, sums) in sums.iter().enumerate() {
+            if any_below(sums, limit) {
+                for (lane, &sum) in sums.iter().take(self.count - g * LANES).enumerate() {
+                    let point = (g * LANES + lane) as u32;
+                    insert(&mut seem, Near { distance: f32::from(sum), point });
+                }
+                limit = seem[K - 1].distance as i16;
+            }
+        }
+        let limit = seem.iter().fold(0.0, |most: f32, near| {
+            let (group, lane) = (near.point as usize / LANES, near.point as usize % LANES);
+            most.max(distance(exact(group), row, lane))
         });
-        let limit = seem.iter().map(|n| at(n.point).distance).fold(0.0, f32::max);
-        let mut best = [NOWHERE; K];
-        self.below(sums, self.enough(limit, moved), |point, _| {
-            insert(&mut best, at(point));
-            self.enough(limit.min(best[K - 1].distance), moved)
-        });
+        let (mut best, mut enough) = ([NOWHERE; K], self.enough(limit, moved));
+        for (g, sums) in sums.iter().enumerate() {
+            if any_below(sums, enough) {
+                let worst = best[K - 1].distance;
+                let few = sums.iter().map(|&sum| u8::from(sum < enough)).sum::<u8>() <= FEW;
+                let all = if few { [0.0; LANES] } else { distances(exact(g), row) };
+                if !all.iter().fold(false, |any, &d| any | (d < worst)) {
+                    continue;
+                }
+                for lane in (0..LANES).filter(|&lane| sums[lane] < enough) {
+                    let distance = if few { distance(exact(g), row, lane) } else { all[lane] };
+                    insert(&mut best, Near { distance, point: (g * LANES + lane) as u32 });
+                }
+                enough = self.enough(limit.min(best[K - 1].distance), moved);
+            }
+        }
         best
     }
 
@@ -141,26 +166,11 @@ impl Points {
     pub(super) fn plainly<const K: usize>(&self, row: &[f32]) -> [Near; K] {
         let row = &quads_of(row)[..self.quads];
         let mut best = [NOWHERE; K];
-        for (point, exact) in (0..).zip(self.exact.chunks_exact(self.quads)) {
-            insert(&mut best, Near { distance: distance(exact, row), point });
+        for (point, at) in (0..self.count).map(|p| (p as u32, p)) {
+            let exact = &self.exact[at / LANES * self.quads..][..self.quads];
+            insert(&mut best, Near { distance: distance(exact, row, at % LANES), point });
         }
         best
-    }
-
-    /// Hands on, in order, the points whose sums are below the limit, which each of them sets anew.
-    fn below(&self, sums: &[[i16; LANES]], mut limit: i16, mut each: impl FnMut(u32, i16) -> i16) {
-        let count = self.exact.len() / self.quads;
-        for (g, sums) in sums.iter().enumerate() {
-            // Without a branch a lane, so that it becomes a comparison of all.
-            if sums.iter().fold(false, |any, &sum| any | (sum < limit)) {
-                let real = count - g * LANES;
-                for (lane, &sum) in sums.iter().take(real).enumerate() {
-                    if sum < limit {
-                        limit = each((g * LANES + lane) as u32, sum);
-                    }
-                }
-            }
-        }
     }
 }
 
@@ -199,10 +209,32 @@ fn apart(group: &[[Lanes; QUAD]], row: &[[Lanes; QUAD]]) -> [i16; LANES] {
     sums
 }
 
-fn distance(point: &[Quad], row: &[Quad]) -> f32 {
-    point.iter().zip(row).fold(0.0, |sum, ([a, b, c, d], [w, x, y, z])| {
-        sum + (((w - a).abs() + (x - b).abs()) + ((y - c).abs() + (z - d).abs()))
+fn any_below(sums: &[i16; LANES], limit: i16) -> bool {
+    // Without a branch a lane, so that it becomes a comparison of all.
+    sums.iter().fold(false, |any, &sum| any | (sum < limit))
+}
+
+/// The distance of one point of a group.
+fn distance(group: &[[[f32; LANES]; QUAD]], row: &[Quad], lane: usize) -> f32 {
+    group.iter().zip(row).fold(0.0, |sum, ([a, b, c, d], [w, x, y, z])| {
+        let first = (w - a[lane]).abs() + (x - b[lane]).abs();
+        let second = (y - c[lane]).abs() + (z - d[lane]).abs();
+        sum + (first + second)
     })
+}
+
+/// The distances of all points of a group, with the additions of [`distance`].
+#[inline(never)]
+fn distances(group: &[[[f32; LANES]; QUAD]], row: &[Quad]) -> [f32; LANES] {
+    let mut sums = [0.0; LANES];
+    for ([a, b, c, d], &[w, x, y, z]) in group.iter().zip(row) {
+        for i in 0..LANES {
+            let first = (w - a[i]).abs() + (x - b[i]).abs();
+            let second = (y - c[i]).abs() + (z - d[i]).abs();
+            sums[i] += first + second;
+        }
+    }
+    sums
 }
 
 fn insert<const K: usize>(best: &mut [Near; K], new: Near) {

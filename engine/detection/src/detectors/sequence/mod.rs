@@ -4,7 +4,8 @@
 //! score is the surprise −ln p(token | history) itself instead of a rank among the likeliest. The
 //! hidden state is a pure function of the history that travels with a row. Training is in process
 //! (`train`, `gradient`), the network in `lstm`, the memory of states in `scorer`, which columns a
-//! surprise is put down to in `attribution`, exp and friends in `math`. Not here: what makes up a token, calibration, and worst-of-a-session aggregation.
+//! surprise is put down to in `attribution`, exp and friends in `math`. Not here: what makes up a
+//! token, calibration, and worst-of-a-session aggregation.
 
 pub mod attribution;
 pub mod gradient;
