@@ -166,7 +166,7 @@ pub const fn absence(a: Absence) -> &'static str {
 }
 
 /// How a voter's scores have changed since training.
-pub const fn change(d: &Drift) -> &'static str {
+const fn change(d: &Drift) -> &'static str {
     match d.change {
         Change::Higher => "higher",
         Change::Lower => "lower",

@@ -7,12 +7,11 @@
 mod lines;
 
 use crate::report::RunReport;
-use crate::report::model::RunState;
+use crate::report::model::{MissingVoter, RunState};
 use crate::report::words::{self, absence, number, percent, plural, span, time, visible};
-use detection::drift::Drift;
 use lines::Page;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use threat::verdict::Absence;
 use threat::{EventClass, Incident};
 
@@ -149,44 +148,44 @@ fn sources(page: &mut Page, r: &RunReport) {
     }
 }
 
-/// Voters that did not answer; those with the same reason and count share a line. That they learn
-/// is not told when the state says it already.
+/// Voters that did not answer, a line a reason. That they learn is not told when the state says it
+/// already.
 fn voters(page: &mut Page, r: &RunReport) {
     let learning = matches!(r.state, RunState::Learning { .. });
-    let mut told: Vec<(Absence, u64, Vec<String>)> = Vec::new();
+    let mut told: Vec<(Absence, Vec<&MissingVoter>)> = Vec::new();
     for m in &r.verdicts.missing {
         if learning && m.reason == Absence::Learning {
             continue;
         }
-        let name = m.detector.name().to_owned();
-        match told.iter_mut().find(|(why, n, _)| (*why, *n) == (m.reason, m.verdicts)) {
-            Some((_, _, names)) => names.push(name),
-            None => told.push((m.reason, m.verdicts, vec![name])),
+        match told.iter_mut().find(|(why, _)| *why == m.reason) {
+            Some((_, voters)) => voters.push(m),
+            None => told.push((m.reason, vec![m])),
         }
     }
-    for (why, n, names) in told {
-        let (names, n) = (words::list(&names), plural(n, "verdict", "verdicts"));
-        page.note("Voters", &format!("{names} missing in {n} ({})", absence(why)));
+    for (why, voters) in told {
+        let most = voters.iter().map(|m| m.verdicts).max().unwrap_or_default();
+        let same = voters.iter().all(|m| m.verdicts == most);
+        let upto = if same { "" } else { "up to " };
+        let names: Vec<String> = voters.iter().map(|m| m.detector.name().to_owned()).collect();
+        let (names, n) = (words::list(&names), plural(most, "verdict", "verdicts"));
+        page.note("Voters", &format!("{names} missing in {upto}{n} ({})", absence(why)));
     }
 }
 
-/// Whose scores of benign events have changed, a line a class.
+/// The classes whose scores of benign events have changed; which voters and how is in the report.
 fn drifts(page: &mut Page, r: &RunReport) {
-    let mut classes: BTreeMap<EventClass, Vec<&Drift>> = BTreeMap::new();
-    r.drift.iter().for_each(|d| classes.entry(d.class).or_default().push(d));
-    for (class, drifts) in classes {
-        let moved = drifts.iter().map(|d| format!("{} {}", d.detector.name(), words::change(d)));
-        let moved = words::list(&moved.collect::<Vec<_>>());
-        let first = drifts.iter().map(|d| d.first).min().map_or(String::new(), words::time);
-        page.note(
-            "Drift",
-            &format!(
-                "{} scores are no longer as in training since {first}: {moved}; if that is to \
-                 stay, learn anew with `watchfire train`",
-                class.name()
-            ),
-        );
-    }
+    let Some(first) = r.drift.iter().map(|d| d.first).min() else { return };
+    let classes: BTreeSet<EventClass> = r.drift.iter().map(|d| d.class).collect();
+    let classes: Vec<String> = classes.iter().map(|c| c.name().to_owned()).collect();
+    page.note(
+        "Drift",
+        &format!(
+            "since {} the scores of {} events are no longer as in training (--report tells which); \
+             if that is to stay, learn anew with `watchfire train`",
+            words::time(first),
+            words::list(&classes)
+        ),
+    );
 }
 
 fn load(page: &mut Page, r: &RunReport) {
