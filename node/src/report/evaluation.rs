@@ -15,6 +15,8 @@ const OWN_STYLE: &str = include_str!("evaluation.css");
 /// Frame of a plot, and the room that its axes' labels need.
 const SIDE: f64 = 360.0;
 const LEFT: f64 = 44.0;
+/// Room for half of the last number under the axis.
+const RIGHT: f64 = 18.0;
 const BOTTOM: f64 = 34.0;
 const TOP: f64 = 8.0;
 
@@ -155,7 +157,7 @@ fn plot(
     ideal: bool,
     points: impl Fn(&Measured) -> Vec<(f64, f64)>,
 ) -> Markup {
-    let (width, height) = (SIDE - LEFT - 8.0, SIDE - BOTTOM - TOP - 40.0);
+    let (width, height) = (SIDE - LEFT - RIGHT, SIDE - BOTTOM - TOP - 40.0);
     let x = |v: f64| LEFT + v.clamp(0.0, 1.0) * width;
     let y = |v: f64| TOP + (1.0 - v.clamp(0.0, 1.0)) * height;
     let line = |s: &Measured| {
