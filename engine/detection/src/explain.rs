@@ -72,7 +72,8 @@ pub fn example(features: &FeatureBatch, place: usize, verdict: &Verdict, source:
     }
 }
 
-fn replay(block: &Block, row: usize) -> Replay {
+/// What scoring a row again needs.
+pub fn replay(block: &Block, row: usize) -> Replay {
     Replay {
         numeric: block.raw.row(row).to_vec(),
         categories: block.categories.row(row).to_vec(),

@@ -7,7 +7,7 @@ use detection::bundle::Bundle;
 use detection::calibration::Budget;
 use detection::counterfactual::{Change, Value, ordinary};
 use detection::dossier::{answer, dossier};
-use detection::explain::{Error, contributions};
+use detection::explain::{Error, contributions, replay};
 use std::sync::Arc;
 use threat::entropy::Rng;
 use threat::{EventClass, Replay};
@@ -110,15 +110,6 @@ fn unattributed(models: &detection::bundle::ClassModels, one: &Block) -> f64 {
         if whole > 0.0 { f64::from(e.unattributed.abs()) / whole } else { 0.0 }
     });
     parts.sum::<f64>() / models.models.len().max(1) as f64
-}
-
-fn replay(block: &Block, row: usize) -> Replay {
-    Replay {
-        numeric: block.raw.row(row).to_vec(),
-        categories: block.categories.row(row).to_vec(),
-        token: block.token[row],
-        history: block.history[row].as_slice().to_vec(),
-    }
 }
 
 fn set(replay: &mut Replay, column: usize, value: Value) {
