@@ -33,6 +33,9 @@ const TAKEN_OVER_WITHIN: Duration = Duration::from_millis(100);
 /// what it adds each time would be.
 const TAKEN_OVER_AT_ALL: Duration = Duration::from_millis(500);
 
+/// A batch comes so often: healthy or not, verdicts pause for so long between two.
+const PACE: Duration = Duration::from_millis(20);
+
 /// Verdicts that may be on their way when counts are looked at: a shard's credits.
 const ON_THEIR_WAY: u64 = 9 * 256;
 
@@ -60,7 +63,7 @@ struct Paced {
 impl Read for Paced {
     fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
         if self.ready.is_empty() && !self.end.load(SeqCst) {
-            std::thread::sleep(Duration::from_millis(20));
+            std::thread::sleep(PACE);
             let mut text = String::new();
             (0..128).for_each(|_| self.conn.line(&mut text));
             self.lines.fetch_add(128, SeqCst);
@@ -166,8 +169,8 @@ impl Live {
         }
     }
 
-    /// The longest time without a new verdict within `lasts`. Batches come every 20 ms.
-    async fn longest_pause(&self, lasts: Duration) -> Duration {
+    /// The longest time within `lasts` that verdicts were owed, and none came.
+    async fn longest_wait(&self, lasts: Duration) -> Duration {
         let begun = Instant::now();
         let (mut events, mut since, mut longest) = (self.judged().0, begun, Duration::ZERO);
         while begun.elapsed() < lasts {
@@ -178,7 +181,7 @@ impl Live {
                 (events, since) = (now, Instant::now());
             }
         }
-        longest
+        longest.saturating_sub(PACE)
     }
 
     fn plant(&self, points: &[&'static str]) {
@@ -225,7 +228,7 @@ async fn faulty(fed: Fed, kind: usize, reasons: &[Absence], faulty: &[DetectorKi
     live.judge(3_000).await;
     let (before, threats) = live.judged();
     live.plant(&points);
-    let taken_over = live.longest_pause(Duration::from_millis(400)).await;
+    let taken_over = live.longest_wait(Duration::from_millis(400)).await;
     // Two scans begin in so many flows.
     live.judge(2 * SCAN_EVERY).await;
     let during = live.judged();

@@ -219,6 +219,14 @@ impl Breaker {
         }
     }
 
+    /// Opens a closed breaker whatever its rates are: for what is too costly to be counted first.
+    pub fn trip(&mut self, now: Duration) {
+        self.advance(now);
+        if self.state == State::Closed {
+            self.open(now);
+        }
+    }
+
     /// The state, as of the last call.
     pub const fn state(&self) -> State {
         self.state

@@ -4,12 +4,18 @@
 //! Batches complete in the order in which they were asked. A voter is late when it has work and has
 //! finished none of it for the patience; being slow under load, while it moves, is not being late.
 //! A late voter loses all that it was asked, so that one stuck thread costs one patience and not
-//! one for each batch. A breaker per voter keeps batches from waiting for one that keeps failing.
+//! one for each batch. A breaker per voter keeps batches from waiting for one that keeps failing;
+//! one that is late twice in a row is not asked until the breaker probes it.
 
 use crate::breaker::{Breaker, Metrics, Outcome, Permit, Settings};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 use threat::verdict::Absence;
+
+/// A voter that was late so often, with no answer in between, trips its breaker: each time costs
+/// batches a patience and the machine a thread that may go on burning a processor. Once may be the
+/// machine's fault.
+const LATE_IN_A_ROW: u32 = 2;
 
 /// What happens to a gather.
 #[derive(Debug)]
@@ -80,6 +86,8 @@ pub struct Gather<K, T> {
     pending: VecDeque<Pending<K, T>>,
     breakers: BTreeMap<K, Breaker>,
     progress: BTreeMap<K, Duration>,
+    /// Times that a voter was late since its last answer.
+    late: BTreeMap<K, u32>,
 }
 
 impl<K: Copy + Ord, T> Gather<K, T> {
@@ -92,6 +100,7 @@ impl<K: Copy + Ord, T> Gather<K, T> {
             pending: VecDeque::new(),
             breakers: BTreeMap::new(),
             progress: BTreeMap::new(),
+            late: BTreeMap::new(),
         }
     }
 
@@ -144,6 +153,7 @@ impl<K: Copy + Ord, T> Gather<K, T> {
     fn answered(&mut self, now: Duration, ticket: u64, voter: K, answer: Result<T, Absence>) {
         let Some(pending) = self.pending.iter_mut().find(|p| p.ticket == ticket) else { return };
         let Some(permit) = pending.outstanding.remove(&voter) else { return };
+        self.late.remove(&voter);
         let outcome = if answer.is_ok() { Outcome::Success } else { Outcome::Failure };
         let since = self.progress.insert(voter, now).unwrap_or(pending.asked).max(pending.asked);
         if let Some(breaker) = self.breakers.get_mut(&voter) {
@@ -177,6 +187,13 @@ impl<K: Copy + Ord, T> Gather<K, T> {
         }
         for voter in late {
             self.lose(now, voter, Absence::Late);
+            let times = self.late.entry(voter).or_default();
+            *times += 1;
+            if *times >= LATE_IN_A_ROW
+                && let Some(breaker) = self.breakers.get_mut(&voter)
+            {
+                breaker.trip(now);
+            }
             out.push(Effect::Abandon { voter });
         }
     }
@@ -230,6 +247,26 @@ mod tests {
         let Some(Effect::Done { answers, .. }) = out.last() else { panic!("no answer") };
         assert_eq!(answers[&1], Ok(1));
         assert_eq!(answers[&2], Err(Absence::Late));
+    }
+
+    #[test]
+    fn a_voter_late_twice_in_a_row_is_left_alone_until_it_is_probed() {
+        let (mut g, mut out) = (gather(), Vec::new());
+        // Many good calls before: the rates of the breaker say nothing of what follows.
+        for ticket in 0..100 {
+            g.step(ms(ticket), Input::Ask { ticket, voters: vec![1] }, &mut out);
+            g.step(ms(ticket), Input::Answered { ticket, voter: 1, answer: Ok(1) }, &mut out);
+        }
+        for ticket in 100..110 {
+            g.step(ms(100 * ticket), Input::Ask { ticket, voters: vec![1] }, &mut out);
+            g.step(ms(100 * ticket + 90), Input::Tick, &mut out);
+        }
+        let abandoned = out.iter().filter(|e| matches!(e, Effect::Abandon { .. })).count();
+        assert_eq!(abandoned, 2);
+        g.step(ms(20_000), Input::Ask { ticket: 110, voters: vec![1] }, &mut out);
+        g.step(ms(20_001), Input::Answered { ticket: 110, voter: 1, answer: Ok(3) }, &mut out);
+        let Some(Effect::Done { answers, .. }) = out.last() else { panic!("no answer") };
+        assert_eq!(answers[&1], Ok(3));
     }
 
     #[test]
