@@ -4,25 +4,26 @@
 
 #[path = "../../tests/process/conn.rs"]
 mod conn;
+#[path = "faults/fed.rs"]
+mod fed;
 
 use actors::detection::detector::fault_points;
 use actors::ports::Buggify;
-use conn::{Conn, HEADER, SCAN_EVERY, SCAN_FLOWS};
+use conn::{SCAN_EVERY, SCAN_FLOWS};
 use detection::bundle::Bundle;
-use detection::ensemble::voters;
 use detection::rules::RuleSet;
+use fed::{FLOWS, Fed, LOGINS, OTHERS, PACE, Paced};
 use learning::{CLASS_MIN_ROWS, Settings};
 use node::assembly::{DETECTORS, declared};
 use node::host::Place;
 use node::report::RunReport;
 use node::run::{Error, LIVE_PATIENCE, Progress, Request, run};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+use threat::DetectorKind;
 use threat::verdict::Absence;
-use threat::{DetectorKind, EventClass};
 use tokio::sync::{oneshot, watch};
 
 /// From a fault to the verdicts that do without what is faulty.
@@ -32,9 +33,6 @@ const TAKEN_OVER_WITHIN: Duration = Duration::from_millis(100);
 /// quickest has to do with the time above: what a machine adds now and then is not the node's,
 /// what it adds each time would be.
 const TAKEN_OVER_AT_ALL: Duration = Duration::from_millis(500);
-
-/// A batch comes so often: healthy or not, verdicts pause for so long between two.
-const PACE: Duration = Duration::from_millis(20);
 
 /// Verdicts that may be on their way when counts are looked at: a shard's credits.
 const ON_THEIR_WAY: u64 = 9 * 256;
@@ -52,55 +50,12 @@ impl Buggify for Planted {
     }
 }
 
-/// An endless log at a steady pace, until told to end.
-struct Paced {
-    conn: Conn,
-    end: Arc<AtomicBool>,
-    lines: Arc<AtomicU64>,
-    ready: Vec<u8>,
-}
-
-impl Read for Paced {
-    fn read(&mut self, out: &mut [u8]) -> std::io::Result<usize> {
-        if self.ready.is_empty() && !self.end.load(SeqCst) {
-            std::thread::sleep(PACE);
-            let mut text = String::new();
-            (0..128).for_each(|_| self.conn.line(&mut text));
-            self.lines.fetch_add(128, SeqCst);
-            self.ready = text.into_bytes();
-        }
-        let n = self.ready.len().min(out.len());
-        out[..n].copy_from_slice(&self.ready[..n]);
-        self.ready.drain(..n);
-        Ok(n)
-    }
-}
-
 fn rules() -> Arc<RuleSet> {
     Arc::new(RuleSet::load(true, &[]).0)
 }
 
 fn request(places: Vec<(Place, Option<u64>)>) -> Request {
     Request::new(places, rules(), "10/million".parse().unwrap())
-}
-
-/// A log that is fed, and who votes on its events.
-#[derive(Clone, Copy)]
-struct Fed {
-    path: &'static str,
-    voters: [DetectorKind; 3],
-}
-
-/// Flows: scans in them are told by rules.
-const FLOWS: Fed = Fed { path: "conn", voters: voters(EventClass::Flow) };
-
-/// The same lines as a log that nobody knows.
-const OTHERS: Fed = Fed { path: "custom", voters: voters(EventClass::Generic) };
-
-impl Fed {
-    fn header(&self) -> String {
-        HEADER.replace("#path\tconn", &format!("#path\t{}", self.path))
-    }
 }
 
 async fn bundle(fed: Fed) -> Arc<Bundle> {
@@ -110,8 +65,7 @@ async fn bundle(fed: Fed) -> Arc<Bundle> {
     }
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("good.log");
-    let log = Conn::log(3, 0.2, false, 4_000).replace(HEADER, &fed.header());
-    std::fs::write(&path, log).unwrap();
+    std::fs::write(&path, fed.log(4_000)).unwrap();
     let settings =
         Settings { seed: 1, version: 1, origin: "good.log".into(), class_rows: CLASS_MIN_ROWS };
     let options = intake::Options::default();
@@ -136,7 +90,7 @@ impl Live {
         let (planted, end) = (Arc::new(Planted::default()), Arc::new(AtomicBool::new(false)));
         let lines = Arc::new(AtomicU64::new(0));
         let reader = Paced {
-            conn: Conn::new(11, 0.2, true),
+            next: fed.lines(),
             end: Arc::clone(&end),
             lines: Arc::clone(&lines),
             ready: fed.header().into_bytes(),
@@ -262,8 +216,9 @@ async fn each_and_all(kind: usize, reasons: &[Absence]) {
         times.push(faulty(FLOWS, kind, reasons, &[detector]).await);
     }
     times.push(faulty(FLOWS, kind, reasons, &FLOWS.voters).await);
-    // The fourth detector votes on what the sequence has nothing to say on.
+    // Neighbours vote on what the sequence has nothing to say on, profiles on what accounts do.
     times.push(faulty(OTHERS, kind, reasons, &[DetectorKind::Neighbours]).await);
+    times.push(faulty(LOGINS, kind, reasons, &[DetectorKind::Users]).await);
     let (quickest, slowest) = (times.iter().min(), times.iter().max());
     assert!(quickest.is_some_and(|&t| t <= TAKEN_OVER_WITHIN), "{times:?}");
     assert!(slowest.is_some_and(|&t| t <= TAKEN_OVER_AT_ALL), "{times:?}");
@@ -296,18 +251,22 @@ fn path_of(detector: DetectorKind) -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_detectors_come_back() {
     let _turn = ONE_AT_A_TIME.lock().await;
-    let live = Live::start(FLOWS).await;
-    live.judge(2_000).await;
-    for detector in FLOWS.voters {
-        live.progress.directory.actor(&path_of(detector)).unwrap().kill();
-        live.judge(1_000).await;
-        live.whole().await;
+    let alone = [(OTHERS, DetectorKind::Neighbours), (LOGINS, DetectorKind::Users)];
+    let feds = [(FLOWS, FLOWS.voters.to_vec())];
+    for (fed, killed) in feds.into_iter().chain(alone.map(|(fed, kind)| (fed, vec![kind]))) {
+        let live = Live::start(fed).await;
+        live.judge(2_000).await;
+        for &detector in &killed {
+            live.progress.directory.actor(&path_of(detector)).unwrap().kill();
+            live.judge(1_000).await;
+            live.whole().await;
+        }
+        let restarts = live.progress.directory.list();
+        let restarts = restarts.iter().filter(|l| l.restarts == 1).count();
+        assert_eq!(restarts, killed.len(), "each once, and nothing else");
+        let report = live.finish().await;
+        assert!(report.verdicts.by_voters > report.verdicts.total / 2, "{:?}", report.verdicts);
     }
-    let restarts = live.progress.directory.list();
-    let restarts = restarts.iter().filter(|l| l.restarts == 1).count();
-    assert_eq!(restarts, FLOWS.voters.len(), "each once, and nothing else");
-    let report = live.finish().await;
-    assert!(report.verdicts.by_voters > report.verdicts.total / 2, "{:?}", report.verdicts);
 }
 
 /// Kills an actor whenever it is up.
