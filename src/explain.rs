@@ -41,11 +41,7 @@ pub struct Arguments {
 }
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let path = paths::state(arguments.state.clone());
-    if !path.exists() {
-        bail!("no state at {}: run `watchfire detect` first, or name its --state", path.display());
-    }
-    let store = Store::open(&path)?;
+    let store = open(arguments.state.clone())?;
     let view = store.view()?;
     let threat = find(&view, &arguments.finding)?;
     // Whole at the end: a reader that went away must not end a verification in the middle.
@@ -66,7 +62,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::from(exit::NOT_VERIFIED) })
 }
 
-fn find(view: &View, text: &str) -> Result<Threat> {
+/// Opens the state that `detect` wrote.
+pub fn open(state: Option<PathBuf>) -> Result<Store> {
+    let path = paths::state(state);
+    if !path.exists() {
+        bail!("no state at {}: run `watchfire detect` first, or name its --state", path.display());
+    }
+    Ok(Store::open(&path)?)
+}
+
+/// The finding that a person named.
+pub fn find(view: &View, text: &str) -> Result<Threat> {
     let id = match parse_finding_id(text)? {
         FindingRef::Id(id) => id,
         FindingRef::Prefix(prefix) => match view.find_threats(&prefix)?.as_slice() {

@@ -11,6 +11,7 @@ mod detect;
 mod evaluate;
 mod explain;
 mod generate;
+mod label;
 mod models;
 mod paths;
 mod train;
@@ -45,6 +46,7 @@ Examples:
   watchfire detect --baseline good/ --report r.html new/ learn from known-good logs first
   watchfire detect --follow /var/log/zeek/conn.log --output findings.ndjson
   watchfire explain 3f2a9c                               why a finding was told
+  watchfire label 3f2a9c fp                              it was none: learn from it
 
 Exit codes: 0 completed, 1 failed, 2 wrong usage, 3 --fail-on met, 4 not verified,
   130 interrupted.";
@@ -62,6 +64,8 @@ enum Command {
     Detect(Box<detect::Arguments>),
     /// Tell why a finding was told, and check it
     Explain(explain::Arguments),
+    /// Say whether a finding was right; thresholds and models learn from it at once
+    Label(label::Arguments),
     /// Learn a model bundle from known-good logs
     Train(train::Arguments),
     /// List and inspect model bundles
@@ -97,6 +101,7 @@ fn main() -> ExitCode {
     let done = match cli.command {
         Command::Detect(arguments) => detect::run(*arguments),
         Command::Explain(arguments) => explain::run(&arguments),
+        Command::Label(arguments) => label::run(&arguments),
         Command::Train(arguments) => train::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Evaluate(what) => evaluate::run(&what),

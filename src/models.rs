@@ -50,7 +50,8 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
 pub fn show(bundle: &Value) {
     let text = |key: &str| bundle[key].as_str().unwrap_or("?").to_owned();
     println!("bundle {} version {} seed {}", text("id"), bundle["version"], bundle["seed"]);
-    println!("  from {}", text("origin"));
+    let labels = if bundle["labelled"] == true { ", and the labels of analysts" } else { "" };
+    println!("  from {}{labels}", text("origin"));
     for (class, models) in bundle["classes"].as_object().into_iter().flatten() {
         let kinds: Vec<&str> =
             models["models"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();

@@ -16,7 +16,7 @@
 use actors::detection::detector::Detector;
 use actors::detection::ensemble::EnsembleActor;
 use actors::detection::features::Features;
-use actors::detection::models::{BundleKeeper, ModelHost};
+use actors::detection::models::{Learner, ModelHost};
 use actors::detection::recorder::Recorder;
 use actors::detection::threats::{Threats, ThreatsMessage};
 use actors::detection::{Deal, DetectorMessage, EnsembleMessage};
@@ -82,8 +82,8 @@ pub struct Parts {
     pub closes: bool,
     /// The models.
     pub models: ModelHost,
-    /// Keeps bundles; `None` when nothing is to be learnt.
-    pub learns: Option<(Arc<dyn BundleKeeper>, u64)>,
+    /// Who learns from what is watched; `None` when nothing is to be learnt.
+    pub learns: Option<Learner>,
     /// Makes records durable.
     pub recorder: Arc<dyn Recorder>,
     /// Planted faults.
@@ -180,14 +180,13 @@ fn threats_child(parts: &Parts, inbox: &Inbox<ThreatsMessage>) -> Child {
     Child::worker("threats", inbox, move |place| {
         let observed = Observed::new(Arc::clone(&parts.clock), Default::default());
         place.context.directory.attach(&place.path, observed.clone());
-        let learns = parts.learns.clone();
         let actor = Threats {
             rules: Arc::clone(&parts.rules),
             budget: parts.budget,
             sources: parts.sources.clone(),
             known: parts.known.clone(),
             closes: parts.closes,
-            learns: learns.map(|(keeper, seed)| (parts.models.clone(), keeper, seed)),
+            learns: parts.learns.clone(),
             recorder: Arc::clone(&parts.recorder),
             clock: Arc::clone(&parts.clock),
             observed,

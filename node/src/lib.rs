@@ -9,6 +9,7 @@ pub mod dealer;
 pub mod findings;
 pub mod host;
 pub mod inputs;
+pub mod labels;
 pub mod learn;
 pub mod recorder;
 pub mod report;

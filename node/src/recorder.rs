@@ -8,6 +8,8 @@ use actors::detection::models::BundleKeeper;
 use actors::detection::recorder::{Record, Recorder};
 use actors::ports::{BoxFuture, Error};
 use detection::bundle::Bundle;
+use detection::folding::over;
+use detection::labels::is_taught;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,6 +28,9 @@ pub const NEWEST_CHECKPOINT: &str = "newest";
 /// Bundles kept in a state folder; older ones make room. A finding is explained by the bundle that
 /// judged it, so this is how many trainings back `explain` reaches.
 pub const BUNDLES_KEPT: usize = 64;
+
+/// Threats of followed logs that a restart takes up again: those of the hours that may still grow.
+const RESUMED_THREATS: usize = 10_000;
 
 /// When findings are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -300,6 +305,7 @@ pub fn describe(bundle: &Bundle) -> serde_json::Value {
         "version": bundle.version,
         "seed": bundle.seed,
         "origin": bundle.created_from,
+        "labelled": is_taught(bundle),
         "classes": classes,
     })
 }
@@ -322,4 +328,40 @@ pub fn find_bundle(store: &Store, id: u64) -> Result<Option<Bundle>, Error> {
         }
     }
     Ok(None)
+}
+
+/// The bundle that was trained last; what labels made of one is made anew from it.
+///
+/// # Errors
+/// When the store fails.
+pub fn latest_bundle(store: &Store) -> Result<Option<Bundle>, store::Error> {
+    let view = store.view()?;
+    for entry in view.bundles()?.iter().rev() {
+        let Some(bytes) = view.blob(entry.hash)? else { continue };
+        // A bundle of another format is learnt anew.
+        match Bundle::decode(&bytes) {
+            Ok(bundle) if is_taught(&bundle) => {}
+            bundle => return Ok(bundle.ok()),
+        }
+    }
+    Ok(None)
+}
+
+/// The threats of an earlier process that are not over, to go on with.
+///
+/// # Errors
+/// When the store fails.
+pub fn known_threats(store: &Store) -> Result<Vec<Threat>, store::Error> {
+    let view = store.view()?;
+    let newest = view.checkpoint(NEWEST_CHECKPOINT)?.and_then(|b| b.try_into().ok());
+    let newest = newest.map(|b| Timestamp::from_micros(i64::from_le_bytes(b)));
+    let query = store::Query {
+        order: store::Order::Latest,
+        limit: RESUMED_THREATS,
+        ..store::Query::default()
+    };
+    let mut known = view.threats(&query)?;
+    // Those that are over were closed, and told of, when the newest event was recorded.
+    known.retain(|t| newest.is_none_or(|n| !over(t, n)));
+    Ok(known)
 }

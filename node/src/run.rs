@@ -6,18 +6,15 @@ use crate::host::output::Output;
 use crate::host::{Datagrams, Place, SystemClock};
 use crate::inputs::{Input, datagrams_name};
 use crate::learn;
-use crate::recorder::{
-    self, NEWEST_CHECKPOINT, OUTPUT_CHECKPOINT, SOURCE_CHECKPOINT, Shared, StoreRecorder, Telling,
-};
+use crate::recorder::{self, OUTPUT_CHECKPOINT, SOURCE_CHECKPOINT, Shared, StoreRecorder, Telling};
 use crate::report::model::RunReport;
 use crate::reporting::{self, Story};
-use actors::detection::models::ModelHost;
+use actors::detection::models::{Learner, ModelHost, keep};
 use actors::detection::threats::{Final, ThreatsMessage, View};
 use actors::observe::Observed;
 use actors::ports::{Buggify, Clock, Off};
 use detection::bundle::Bundle;
 use detection::calibration::Budget;
-use detection::folding::over;
 use detection::rules::RuleSet;
 use learning::{CLASS_MIN_ROWS, Settings};
 use std::io::Read;
@@ -25,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use store::Store;
-use threat::{SourceId, Text, Threat, Timestamp};
+use threat::{Label, SourceId, Text, Threat};
 use tokio::sync::{oneshot, watch};
 
 /// How long a detector may make no progress when events come live: rules take over within 100 ms,
@@ -34,9 +31,6 @@ pub const LIVE_PATIENCE: Duration = Duration::from_millis(60);
 
 /// The same when files are read to their end: a busy machine must not cost a file its votes.
 pub const FILE_PATIENCE: Duration = Duration::from_secs(2);
-
-/// Threats of followed logs that a restart takes up again: those of the hours that may still grow.
-const RESUMED_THREATS: usize = 10_000;
 
 /// Why a run did not complete.
 #[derive(Debug, thiserror::Error)]
@@ -172,27 +166,13 @@ pub async fn run(
     let store = request.state.as_deref().map(Store::open).transpose()?.map(Arc::new);
     let started = clock.wall();
     let recorder = Shared(Arc::new(recorder_of(&request, store.clone(), started)?));
-    if !request.baseline.is_empty() {
-        let origin =
-            request.baseline.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-        let class_rows = CLASS_MIN_ROWS;
-        let settings = Settings { seed: request.seed, version: 1, origin, class_rows };
-        let (bundle, _) = learn::bundle(&request.baseline, &request.options, settings).await?;
-        request.bundle = Some(Arc::new(bundle));
-    }
-    if let (None, true, Some(store)) = (&request.bundle, request.follow, &store) {
-        request.bundle = latest_bundle(store)?.map(Arc::new);
-    }
-    if let (Some(bundle), Some(store)) = (&request.bundle, &store) {
-        recorder::keep_bundle(store, bundle).map_err(|e| Error::GaveUp(e.to_string()))?;
-    }
-    let models = match &request.bundle {
-        None if request.learns => ModelHost::learning(None),
-        bundle => ModelHost::new(bundle.clone()),
+    let (models, labels) = models_of(&mut request, store.as_deref(), &recorder).await?;
+    let known = match &store {
+        Some(store) if request.follow => recorder::known_threats(store)?,
+        _ => Vec::new(),
     };
-    let known = known_threats(&request, store.as_deref())?;
     recorder.0.resume(&known);
-    let node = assembly::start(parts(&request, &recorder, &models, known, &clock))
+    let node = assembly::start(parts(&request, &recorder, (&models, labels), known, &clock))
         .await
         .map_err(|e| Error::Start(e.to_string()))?;
     let reading = Observed::new(Arc::clone(&clock), dealer::View::default());
@@ -232,6 +212,38 @@ pub async fn run(
         bundle: models.current(),
         held_back: reading.read().0.held_back,
     }))
+}
+
+/// The bundle to begin with, put into the request, and the labels that later ones are taught, too.
+async fn models_of(
+    request: &mut Request,
+    store: Option<&Store>,
+    recorder: &Shared,
+) -> Result<(ModelHost, Arc<[Label]>), Error> {
+    if !request.baseline.is_empty() {
+        let origin =
+            request.baseline.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let class_rows = CLASS_MIN_ROWS;
+        let settings = Settings { seed: request.seed, version: 1, origin, class_rows };
+        let (bundle, _) = learn::bundle(&request.baseline, &request.options, settings).await?;
+        request.bundle = Some(Arc::new(bundle));
+    }
+    if let (None, true, Some(store)) = (&request.bundle, request.follow, store) {
+        request.bundle = recorder::latest_bundle(store)?.map(Arc::new);
+    }
+    let labels: Arc<[Label]> = match store {
+        Some(store) => store.view()?.labels()?.into(),
+        None => Arc::default(),
+    };
+    if let Some(bundle) = request.bundle.take() {
+        let kept = keep(recorder, bundle, &labels).await;
+        request.bundle = Some(kept.map_err(|e| Error::GaveUp(e.to_string()))?);
+    }
+    let models = match &request.bundle {
+        None if request.learns => ModelHost::learning(None),
+        bundle => ModelHost::new(bundle.clone()),
+    };
+    Ok((models, labels))
 }
 
 /// Deals everything, then asks the threats actor what was found. Ends early when the tree does.
@@ -294,38 +306,10 @@ fn recorder_of(
     Ok(StoreRecorder::new(store, output, run, request.source_names(), telling))
 }
 
-fn known_threats(request: &Request, store: Option<&Store>) -> Result<Vec<Threat>, Error> {
-    match store {
-        Some(store) if request.follow => {
-            let view = store.view()?;
-            let newest = view.checkpoint(NEWEST_CHECKPOINT)?.and_then(|b| b.try_into().ok());
-            let newest = newest.map(|b| Timestamp::from_micros(i64::from_le_bytes(b)));
-            let query = store::Query {
-                order: store::Order::Latest,
-                limit: RESUMED_THREATS,
-                ..store::Query::default()
-            };
-            let mut known = view.threats(&query)?;
-            // Those that are over were closed, and told of, when the newest event was recorded.
-            known.retain(|t| newest.is_none_or(|n| !over(t, n)));
-            Ok(known)
-        }
-        _ => Ok(Vec::new()),
-    }
-}
-
-fn latest_bundle(store: &Store) -> Result<Option<Bundle>, Error> {
-    let view = store.view()?;
-    let Some(entry) = view.latest_bundle()? else { return Ok(None) };
-    let Some(bytes) = view.blob(entry.hash)? else { return Ok(None) };
-    // A bundle of another format is learnt anew.
-    Ok(Bundle::decode(&bytes).ok())
-}
-
 fn parts(
     request: &Request,
     recorder: &Shared,
-    models: &ModelHost,
+    (models, labels): (&ModelHost, Arc<[Label]>),
     known: Vec<Threat>,
     clock: &Arc<dyn Clock>,
 ) -> Parts {
@@ -342,7 +326,12 @@ fn parts(
         known,
         closes: request.follow,
         models: models.clone(),
-        learns: learns.then(|| (Arc::new(recorder.clone()) as Arc<_>, request.seed)),
+        learns: learns.then(|| Learner {
+            host: models.clone(),
+            keeper: Arc::new(recorder.clone()),
+            seed: request.seed,
+            labels,
+        }),
         recorder: Arc::new(recorder.clone()),
         buggify: Arc::clone(&request.buggify),
         clock: Arc::clone(clock),

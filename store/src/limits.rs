@@ -26,6 +26,10 @@ pub const BLOB_BYTES: usize = 256 << 20;
 /// Bytes of a bundle's metadata text.
 pub const METADATA_BYTES: usize = 1 << 20;
 
+/// Labels of analysts. Each has up to three examples that every new bundle is taught, which takes
+/// milliseconds for thousands.
+pub const LABELS: usize = 4_096;
+
 /// Threats that one query gives at most; go on from the last one's key.
 pub const LIST_THREATS: usize = 10_000;
 

@@ -3,11 +3,12 @@
 use crate::file::{self, Lock};
 use crate::limits::{CACHE_BYTES, CACHE_BYTES_SIMULATED};
 use crate::migrate::{FIRST, STEPS, migrate};
-use crate::tables::{blobs, bundles};
+use crate::tables::{blobs, bundles, labels};
 use crate::{Bundle, Commit, Committed, Error, Result, View, commit};
 use redb::{Database, Durability, ReadableDatabase, StorageBackend, WriteTransaction};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
+use threat::{Label, ThreatId};
 
 /// The state of a node, in one file. Share it by reference: reads run beside the one writer.
 #[derive(Debug)]
@@ -104,6 +105,19 @@ impl Store {
     /// Removes a bundle, with its bytes if no other bundle has the same; false if it was not there.
     pub fn remove_bundle(&self, version: u64) -> Result<bool> {
         self.write(true, |txn| bundles::remove(txn, version))
+    }
+
+    /// Stores a label durably, in the place of an earlier one of the same finding.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] beyond [`LABELS`](crate::limits::LABELS).
+    pub fn put_label(&self, label: &Label) -> Result<()> {
+        self.write(true, |txn| labels::write(txn, label))
+    }
+
+    /// Takes a label back, durably; false if there was none.
+    pub fn remove_label(&self, finding: ThreatId) -> Result<bool> {
+        self.write(true, |txn| labels::remove(txn, finding))
     }
 
     /// The state as of the last commit.

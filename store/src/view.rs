@@ -1,9 +1,9 @@
 //! Reading one consistent state, untouched by commits that come later.
 
-use crate::tables::{blobs, bundles, checkpoints, counts, examples, ledger, meta, threats};
+use crate::tables::{blobs, bundles, checkpoints, counts, examples, labels, ledger, meta, threats};
 use crate::{Bundle, Count, Ledger, Query, Result};
 use redb::ReadTransaction;
-use threat::{Example, Threat, ThreatId};
+use threat::{Example, Label, Threat, ThreatId};
 
 /// The state as of one commit. Every record read is checked; one that is not as written is
 /// [`Error::Corrupt`](crate::Error::Corrupt).
@@ -55,6 +55,11 @@ impl View {
     /// The examples of a threat, by number.
     pub fn examples(&self, id: ThreatId) -> Result<Vec<Example>> {
         examples::of(&self.txn, id)
+    }
+
+    /// All labels, by finding.
+    pub fn labels(&self) -> Result<Vec<Label>> {
+        labels::all(&self.txn)
     }
 
     /// The counts of a threat, by segment; their sum is what it was seen in all.

@@ -9,3 +9,4 @@ mod command;
 mod conn;
 mod evaluate;
 mod follow;
+mod label;

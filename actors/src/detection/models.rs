@@ -11,6 +11,7 @@ use learning::Settings;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use threat::EventClass;
+use threat::Label;
 use threat::limits::SHARD_CREDITS;
 use tokio::sync::watch;
 
@@ -116,13 +117,22 @@ impl ModelHost {
     }
 }
 
+/// Who makes bundles of what is watched.
+#[derive(Clone)]
+pub struct Learner {
+    /// Who uses them.
+    pub host: ModelHost,
+    /// Who keeps them.
+    pub keeper: Arc<dyn BundleKeeper>,
+    /// Of every training.
+    pub seed: u64,
+    /// What analysts said: taught to every bundle.
+    pub labels: Arc<[Label]>,
+}
+
 /// Trains on a thread of its own and hands the result to the host.
-pub fn train(
-    host: ModelHost,
-    keeper: Arc<dyn BundleKeeper>,
-    blocks: BTreeMap<EventClass, Block>,
-    settings: Settings,
-) {
+pub fn train(learner: Learner, blocks: BTreeMap<EventClass, Block>, settings: Settings) {
+    let Learner { host, keeper, labels, .. } = learner;
     tokio::spawn(async move {
         let made = tokio::task::spawn_blocking(move || {
             let bundle = learning::train(&blocks, &settings)?;
@@ -142,17 +152,39 @@ pub fn train(
                 None
             }
         };
-        let kept = match &bundle {
-            Some(bundle) => keeper.keep(Arc::clone(bundle)).await,
-            None => Ok(()),
+        let kept = match bundle {
+            Some(bundle) => keep(keeper.as_ref(), bundle, &labels).await.map(Some),
+            None => Ok(None),
         };
-        if let Err(error) = kept {
+        if let Err(error) = &kept {
             tracing::error!(%error, "the bundle could not be kept and is not used");
-            host.finish(None);
-            return;
         }
-        host.finish(bundle);
+        host.finish(kept.ok().flatten());
     });
+}
+
+/// Keeps a bundle as it was trained, and after what labels teach it; gives the one to be used.
+///
+/// # Errors
+/// When it cannot be kept.
+pub async fn keep(
+    keeper: &dyn BundleKeeper,
+    bundle: Arc<Bundle>,
+    labels: &[Label],
+) -> Result<Arc<Bundle>, ports::Error> {
+    keeper.keep(Arc::clone(&bundle)).await?;
+    match detection::labels::teach(&bundle, labels) {
+        Ok(Some(taught)) => {
+            let taught = Arc::new(taught);
+            keeper.keep(Arc::clone(&taught)).await?;
+            Ok(taught)
+        }
+        Ok(None) => Ok(bundle),
+        Err(error) => {
+            tracing::error!(%error, "labels are left out");
+            Ok(bundle)
+        }
+    }
 }
 
 #[cfg(test)]

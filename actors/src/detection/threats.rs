@@ -1,7 +1,7 @@
 //! The threats actor of a node: every verdict passes here, in the order of the batches.
 
 use super::messages::Decided;
-use super::models::{ADOPTION, BundleKeeper, ModelHost, train};
+use super::models::{ADOPTION, Learner, train};
 use super::recorder::{Accounted, Record, Recorder};
 use crate::mailbox::{Envelope, Slip};
 use crate::observe::Observed;
@@ -102,7 +102,7 @@ pub struct Threats {
     /// Gives threats up when their hour is over: for runs without an end.
     pub closes: bool,
     /// Where bundles are; `None` when nothing is to be learnt.
-    pub learns: Option<(ModelHost, Arc<dyn BundleKeeper>, u64)>,
+    pub learns: Option<Learner>,
     /// Makes records durable.
     pub recorder: Arc<dyn Recorder>,
     /// For latencies.
@@ -201,7 +201,8 @@ impl Threats {
         sequence: u64,
         lessons: Vec<(Arc<detection::features::FeatureBatch>, u32)>,
     ) {
-        let Some((host, keeper, seed)) = &self.learns else { return };
+        let Some(learner) = &self.learns else { return };
+        let host = &learner.host;
         for (features, place) in lessons {
             state.sample.add_row(&features, place);
         }
@@ -210,8 +211,8 @@ impl Threats {
             let version = host.current().map_or(1, |b| b.version + 1);
             let origin = format!("what was watched up to batch {sequence}");
             let class_rows = learning::sample::FIRST_BUNDLE_ROWS;
-            let settings = Settings { seed: *seed, version, origin, class_rows };
-            train(host.clone(), Arc::clone(keeper), state.sample.blocks(), settings);
+            let settings = Settings { seed: learner.seed, version, origin, class_rows };
+            train(learner.clone(), state.sample.blocks(), settings);
         }
         // After the announcement: whoever deals may go on only when it is known.
         host.settled(sequence + 1);

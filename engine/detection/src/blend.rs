@@ -102,6 +102,25 @@ impl Blend {
         Ok(Self { weights, labels, decision, rank })
     }
 
+    /// This blend after what was said of rows that analysts labelled: see
+    /// [`Calibrator::with_benign`]. The lowest of the threats ends what benign rows move.
+    pub fn taught(&self, benign: &[Tails], threats: &[Tails]) -> Self {
+        let decisive = |tails: &[Tails]| -> Vec<f32> {
+            tails.iter().filter_map(|t| t.decisive(self.labels)).collect()
+        };
+        let ranking = |tails: &[Tails]| -> Vec<f32> {
+            let full = tails.iter().filter(|t| t.voters.len() > 1);
+            full.filter_map(|t| t.ranking(&self.weights, self.labels)).collect()
+        };
+        let least = |all: Vec<f32>| all.into_iter().fold(f32::INFINITY, f32::min);
+        Self {
+            weights: self.weights.clone(),
+            labels: self.labels,
+            decision: self.decision.with_benign(&decisive(benign), least(decisive(threats))),
+            rank: self.rank.with_benign(&ranking(benign), least(ranking(threats))),
+        }
+    }
+
     /// What is wrong with a blend that was read from somewhere.
     pub fn problem(&self) -> Option<&'static str> {
         if !self.weights.iter().all(|w| w.1.is_finite() && w.1 >= 0.0) {

@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 mod budget;
+mod taught;
 pub use budget::{Budget, EVENTS_PER_DAY};
 
 /// Held-out scores needed: with fewer, under three lie beyond the 95th percentile and their mean

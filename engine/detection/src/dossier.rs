@@ -176,6 +176,16 @@ pub fn answer(
     budget: &Budget,
 ) -> Result<Option<Answer>, Error> {
     let models = bundle.classes.get(&class).ok_or(Error::NoModels(class))?;
+    let tails = tails(bundle, class, replay)?;
+    Ok(models.ensemble.answer(&tails, thresholds(models, budget)))
+}
+
+/// What each detector says of a stored finding's inputs.
+///
+/// # Errors
+/// When the bundle does not fit the inputs.
+pub fn tails(bundle: &Bundle, class: EventClass, replay: &Replay) -> Result<Tails, Error> {
+    let models = bundle.classes.get(&class).ok_or(Error::NoModels(class))?;
     let (scores, _) = rescore(bundle, class, replay)?;
     let tail = |detector| {
         let (_, score) = *scores.iter().find(|(k, _)| *k == detector)?;
@@ -183,8 +193,7 @@ pub fn answer(
         Some(models.model(detector)?.1.tail(score))
     };
     let voters = voters(class).into_iter().filter_map(|kind| Some((kind, tail(kind)?)));
-    let tails = Tails { voters: voters.collect(), labelled: tail(DetectorKind::Labelled) };
-    Ok(models.ensemble.answer(&tails, thresholds(models, budget)))
+    Ok(Tails { voters: voters.collect(), labelled: tail(DetectorKind::Labelled) })
 }
 
 fn nearest(models: &ClassModels, block: &Block) -> Vec<Near> {

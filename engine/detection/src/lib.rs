@@ -23,6 +23,7 @@ pub mod features;
 pub mod folding;
 pub mod incidents;
 pub mod judgement;
+pub mod labels;
 pub mod rules;
 pub mod schema;
 pub mod scorers;

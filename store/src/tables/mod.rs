@@ -7,6 +7,7 @@ pub mod bundles;
 pub mod checkpoints;
 pub mod counts;
 pub mod examples;
+pub mod labels;
 pub mod ledger;
 pub mod meta;
 pub mod threats;
@@ -24,6 +25,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<()> {
     txn.open_table(threats::INDEX)?;
     txn.open_table(counts::TABLE)?;
     txn.open_table(examples::TABLE)?;
+    txn.open_table(labels::TABLE)?;
     txn.open_table(blobs::TABLE)?;
     txn.open_table(bundles::TABLE)?;
     Ok(())

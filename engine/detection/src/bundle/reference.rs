@@ -67,6 +67,21 @@ impl Reference {
         Ok(reference)
     }
 
+    /// Records what a model that took the place of another gives the rows.
+    ///
+    /// # Errors
+    /// When the model refuses the rows.
+    pub fn renew(
+        &mut self,
+        kind: DetectorKind,
+        (schema, encoder): (&Arc<Schema>, &Encoder),
+        model: &Arc<dyn Model>,
+    ) -> Result<(), Error> {
+        let scores = self.score(schema, encoder, model)?;
+        self.expected.insert(kind, scores);
+        Ok(())
+    }
+
     /// The rows as an encoded block; every row must have the schema's columns.
     fn block(&self, schema: &Arc<Schema>, encoder: &Encoder) -> Block {
         let (rows, numeric) = (self.rows.len(), schema.numeric.len());
