@@ -27,7 +27,7 @@ pub const BLOB_BYTES: usize = 256 << 20;
 pub const METADATA_BYTES: usize = 1 << 20;
 
 /// Labels of analysts. Each has up to three examples that every new bundle is taught, which takes
-/// milliseconds for thousands.
+/// about a millisecond a label.
 pub const LABELS: usize = 4_096;
 
 /// Threats that one query gives at most; go on from the last one's key.
