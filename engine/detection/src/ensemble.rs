@@ -17,12 +17,14 @@ use threat::entropy::mix64;
 use threat::verdict::{Absence, Abstention};
 use threat::{Ballot, DetectorKind, EventClass, RuleHit, Severity, Verdict, VerdictSource, Vote};
 
-/// After so many events of one kind from one source a further one is no news: its tail is capped at
-/// [`REPEAT_TAIL`], which turns a flood into one threat (see the study of detectors).
+/// After so many events of one kind from one source a further one is no news: its tails stay under
+/// the threshold, whatever the budget, and at most [`REPEAT_TAIL`], which turns a flood into one
+/// threat.
 pub const REPEAT_LIMIT: u32 = 20;
 
-/// The cap: just under one in a hundred.
-pub const REPEAT_TAIL: f32 = 2.05;
+/// Tail of a repeated event at most: one in fifty. All voters together are that far out less often,
+/// so that a flood still ranks near the top, and what is rare as well as odd ranks above it.
+pub const REPEAT_TAIL: f32 = 1.7;
 
 /// A rule of this level or above makes a threat without the voters.
 pub const RULE_THREAT: Severity = Severity::Medium;
@@ -106,7 +108,9 @@ impl Ensemble {
                         _ => Ballot::Abstained(Abstention::NoModel),
                     },
                 });
-                let labelled = models.and_then(|m| labelled(m, answers, (index, row), repeats));
+                let labelled = models.zip(limits).and_then(|(models, (raw, _))| {
+                    labelled(models, answers, (index, row), repeats, raw)
+                });
                 verdicts[at] = Some(verdict(
                     features.rows[at],
                     votes,
@@ -154,14 +158,14 @@ fn ballot(
         Some(RowScore::Abstain) => Ballot::Abstained(Abstention::NothingToSay),
         Some(RowScore::Score(score)) if !score.is_finite() => Ballot::Missing(Absence::NotANumber),
         Some(&RowScore::Score(score)) => {
-            let tail = capped(calibrator.tail(score), repeats);
+            let tail = capped(calibrator.tail(score), repeats, threshold);
             Ballot::Voted { score, tail, threat: tail >= threshold }
         }
     }
 }
 
-fn capped(tail: f32, repeats: u32) -> f32 {
-    if repeats >= REPEAT_LIMIT { tail.min(REPEAT_TAIL) } else { tail }
+fn capped(tail: f32, repeats: u32, threshold: f32) -> f32 {
+    if repeats < REPEAT_LIMIT { tail } else { tail.min(REPEAT_TAIL).min(threshold.next_down()) }
 }
 
 /// The labelled detector's tail, where it answered and counts.
@@ -170,6 +174,7 @@ fn labelled(
     answers: &Answers,
     (block, row): (usize, usize),
     repeats: u32,
+    threshold: f32,
 ) -> Option<f32> {
     if models.ensemble.labels <= 0.0 {
         return None;
@@ -178,7 +183,7 @@ fn labelled(
     let scores = answers.get(&DetectorKind::Labelled)?.as_ref().ok()?;
     match scores.get(block)?.as_ref()?.get(row)? {
         RowScore::Score(score) if score.is_finite() => {
-            Some(capped(calibrator.tail(*score), repeats))
+            Some(capped(calibrator.tail(*score), repeats, threshold))
         }
         _ => None,
     }
@@ -303,6 +308,16 @@ mod tests {
             if let Some(threat) = decided {
                 assert_eq!(threat, yes >= 2, "{given:?}");
             }
+        }
+    }
+
+    #[test]
+    fn a_repeat_is_under_every_threshold() {
+        for threshold in [0.5, 1.24, 1.7, 2.0, 5.0] {
+            let tail = capped(9.0, REPEAT_LIMIT, threshold);
+            assert!(tail < threshold && tail <= REPEAT_TAIL, "{tail} {threshold}");
+            assert_eq!(capped(0.1, REPEAT_LIMIT, threshold), 0.1);
+            assert_eq!(capped(9.0, REPEAT_LIMIT - 1, threshold), 9.0);
         }
     }
 

@@ -60,7 +60,12 @@ pub fn evaluation(e: &Evaluation, subject: &Subject) -> String {
                     p.lede { "Learnt from " (visible(&subject.train)) ", judged "
                         (visible(&subject.test)) ": " (number(e.rows.0 as u64)) " benign rows, "
                         (number(e.rows.1 as u64)) " attacks. Budget of false verdicts: "
-                        (e.budget.to_string()) "." }
+                        (e.budget.to_string()) "."
+                        @if e.repeats != (0, 0) {
+                            " Of these, " (number(e.repeats.0 as u64)) " and "
+                            (number(e.repeats.1 as u64)) " repeat what their source did so often \
+                            before that they make no verdict of their own."
+                        } }
                 } }
                 main {
                     (measures(e))
@@ -223,7 +228,12 @@ mod tests {
     #[test]
     fn the_page_is_whole_and_what_tables_say_stays_text() {
         let judged: Vec<Judged> = (0..200)
-            .map(|i| Judged { score: i as f32 / 50.0, threat: i > 150, tails: vec![] })
+            .map(|i| Judged {
+                score: i as f32 / 50.0,
+                threat: i > 150,
+                repeat: false,
+                tails: vec![],
+            })
             .collect();
         let labels: Vec<&str> =
             (0..200).map(|i| if i > 120 { "<script>x</script>" } else { "ok" }).collect();

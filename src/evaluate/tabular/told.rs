@@ -1,6 +1,7 @@
 //! What was measured, for a terminal.
 
 use detection::detectors::bayes::posterior::{Belief, UNKNOWN};
+use detection::ensemble::REPEAT_LIMIT;
 use learning::evaluation::metrics::Confusion;
 use learning::evaluation::{Evaluation, Reasons};
 use std::fmt::Write as _;
@@ -47,6 +48,14 @@ pub fn summary(e: &Evaluation) -> Result<String, std::fmt::Error> {
         let more = e.found.len().saturating_sub(LABELS);
         let more = if more > 0 { format!(", and {more} more labels") } else { String::new() };
         writeln!(out, "found: {}{more}", told.collect::<Vec<_>>().join(", "))?;
+    }
+    if e.repeats != (0, 0) {
+        writeln!(
+            out,
+            "repeats: {} benign rows and {} attacks make no verdict of their own, since their \
+             source did the same {REPEAT_LIMIT} times before",
+            e.repeats.0, e.repeats.1
+        )?;
     }
     Ok(out)
 }

@@ -4,7 +4,7 @@ use detection::block::Block;
 use detection::bundle::Bundle;
 use detection::calibration::Budget;
 use detection::detector::RowScore;
-use detection::ensemble::{Answers, Ensemble};
+use detection::ensemble::{Answers, Ensemble, REPEAT_LIMIT};
 use detection::features::FeatureBatch;
 use detection::scorers::Scorers;
 use std::sync::Arc;
@@ -19,6 +19,8 @@ pub struct Judged {
     pub score: f32,
     /// It is a threat within the budget.
     pub threat: bool,
+    /// Its source did the same so often before that it makes no verdict of its own.
+    pub repeat: bool,
     /// Tail of each detector that scored it.
     pub tails: Vec<(DetectorKind, f32)>,
 }
@@ -69,9 +71,11 @@ impl Judge {
         let labelled = |event: u32| self.labelled(features, &answers, event);
         verdicts
             .into_iter()
-            .map(|v| Judged {
+            .zip(&features.repeats)
+            .map(|(v, &repeats)| Judged {
                 score: v.score,
                 threat: v.threat,
+                repeat: repeats >= REPEAT_LIMIT,
                 tails: v
                     .votes
                     .iter()

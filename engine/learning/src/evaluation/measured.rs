@@ -36,6 +36,8 @@ pub struct Evaluation {
     pub budget: Budget,
     /// Benign rows and attacks.
     pub rows: (usize, usize),
+    /// Of these, the ones that repeat earlier ones too often for a verdict of their own.
+    pub repeats: (usize, usize),
     /// The ensemble, then the detectors.
     pub scorers: Vec<Measured>,
     /// Of each label but the benign one: rows found and rows, the most frequent first.
@@ -80,7 +82,10 @@ impl Evaluation {
         let mut found: Vec<(String, usize, usize)> =
             found.into_iter().map(|(label, (hits, rows))| (label.to_owned(), hits, rows)).collect();
         found.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(&b.0)));
-        Ok(Self { budget, rows: (attack.len() - attacks, attacks), scorers, found })
+        let of = |attacks: bool| judged.iter().zip(&attack).filter(move |(_, a)| **a == attacks);
+        let repeats = |attacks| of(attacks).filter(|(j, _)| j.repeat).count();
+        let repeats = (repeats(false), repeats(true));
+        Ok(Self { budget, rows: (attack.len() - attacks, attacks), repeats, scorers, found })
     }
 }
 
@@ -121,6 +126,7 @@ mod tests {
         let row = |score, threat| Judged {
             score,
             threat,
+            repeat: false,
             tails: vec![(DetectorKind::Bayes, score / 2.0)],
         };
         let judged = [row(5.0, true), row(1.0, false), row(4.0, true), row(0.5, false)];
