@@ -22,6 +22,9 @@ use threat::{Threat, Timestamp};
 /// Entities that a report lists.
 const ENTITIES: usize = 20;
 
+/// Accounts at risk that a report lists.
+const ACCOUNTS: usize = 50;
+
 /// Incidents of one run; further ones are merged (see `detection::incidents`).
 pub const INCIDENTS: usize = 20;
 
@@ -93,6 +96,7 @@ pub fn report(story: Story<'_>) -> RunReport {
             report: None,
             findings: request.output.as_ref().map(|p| p.display().to_string()),
         },
+        accounts: tally.accounts.top(ACCOUNTS),
         top_entities: top_entities(&mut tally),
         threats,
     }

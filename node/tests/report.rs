@@ -51,6 +51,18 @@ fn hostile() -> RunReport {
         excerpt: EVIL.into(),
     });
     r.top_entities[0].entity = EVIL.into();
+    r.accounts.push(detection::tally::AccountRisk {
+        account: EVIL.into(),
+        risk: f32::INFINITY,
+        level: detection::tally::RiskLevel::Critical,
+        first: r.started,
+        at: r.finished,
+        logons: 1,
+        new_hosts: 1,
+        new_sources: 1,
+        odd_hours: 1,
+        journeys: 1,
+    });
     r.labelled =
         Some(std::iter::once((EVIL.into(), node::report::model::LabelReport::default())).collect());
     r.outputs.findings = Some(EVIL.into());
@@ -66,6 +78,7 @@ fn hostile_text_stays_text() {
     assert_eq!(html.matches("</script").count(), 1);
     assert!(!html.contains("<img"));
     assert!(html.contains("&lt;script&gt;alert(1)"));
+    assert!(html.contains("Accounts at risk") && html.contains("End its sessions"));
     let control = |c: char| c.is_control() && c != '\n' && c != '\t';
     assert!(!html.chars().any(|c| control(c) || c == '\u{202e}'));
     assert!(!html.contains("style=\""), "the policy forbids style attributes");

@@ -131,6 +131,10 @@ impl Judgement {
                 }
             }
             self.tally.add(event, &verdict);
+            if let Some(account) = event.user.as_ref() {
+                let window = &judged.features.windows[judged.place as usize];
+                self.tally.accounts.observe(account, event.time, window);
+            }
             settled.verdicts = mix64(
                 settled.verdicts
                     ^ verdict.inputs

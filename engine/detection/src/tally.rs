@@ -1,6 +1,9 @@
 //! Counting verdicts for a report: by severity, source and absence, over event time, by score, by
 //! entity, by ground-truth label. All bounded; what finds no room is counted as "others".
 
+mod accounts;
+pub use accounts::{AccountRisk, Accounts, RiskLevel};
+
 use crate::drift::Monitor;
 use crate::features::table::StateTable;
 use serde::{Deserialize, Serialize};
@@ -134,6 +137,8 @@ pub struct Tally {
     pub labels: BTreeMap<Text, LabelCount>,
     /// Whose scores have changed.
     pub drift: Monitor,
+    /// The accounts whose logons told against them.
+    pub accounts: Accounts,
     /// Earliest event time.
     pub first: Option<Timestamp>,
     /// Latest event time.
@@ -153,6 +158,7 @@ impl Default for Tally {
             scores: BTreeMap::new(),
             labels: BTreeMap::new(),
             drift: Monitor::default(),
+            accounts: Accounts::default(),
             first: None,
             last: None,
             entities: StateTable::new(ENTITIES),

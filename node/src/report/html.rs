@@ -50,6 +50,7 @@ pub fn page(report: &RunReport) -> String {
                 main {
                     (incidents::section(report))
                     (charts::timeline(report))
+                    (tables::accounts(report))
                     (tables::entities(report))
                     (charts::scores(report))
                     (findings::section(report))

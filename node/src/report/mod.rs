@@ -4,6 +4,7 @@
 //!
 //! Nothing here reads a clock or a file: a report is a value, and the page a function of it.
 
+pub mod accounts;
 pub mod evaluation;
 mod html;
 pub mod model;

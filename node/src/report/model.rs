@@ -3,6 +3,7 @@
 use crate::host::Received;
 pub use actors::detection::threats::Latency;
 use detection::drift::Drift;
+use detection::tally::AccountRisk;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use threat::verdict::Absence;
@@ -243,6 +244,8 @@ pub struct RunReport {
     pub histograms: Vec<Histogram>,
     /// The entities with most threats, most first.
     pub top_entities: Vec<EntityReport>,
+    /// The accounts whose logons told most against them, the greatest risk first.
+    pub accounts: Vec<AccountRisk>,
     /// Ground truth by label, where the capture has any.
     pub labelled: Option<BTreeMap<Text, LabelReport>>,
     /// The voters whose scores of benign events have changed since training.

@@ -7,8 +7,10 @@
 mod lines;
 
 use crate::report::RunReport;
+use crate::report::accounts::{advice, factors};
 use crate::report::model::{MissingVoter, RunState};
 use crate::report::words::{self, absence, number, percent, plural, span, time, visible};
+use detection::tally::RiskLevel;
 use lines::Page;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -17,6 +19,9 @@ use threat::{EventClass, Incident};
 
 /// Incidents told in full; the others are counted. A run yields at most so many, a merged one more.
 pub const INCIDENTS_SHOWN: usize = 20;
+
+/// Accounts at high risk that are named; the others are counted.
+const ACCOUNTS_SHOWN: usize = 3;
 
 /// How the terminal wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +53,7 @@ pub fn text(report: &RunReport, style: &Style) -> String {
     state(&mut page, report);
     sources(&mut page, report);
     voters(&mut page, report);
+    accounts(&mut page, report);
     drifts(&mut page, report);
     load(&mut page, report);
     recall(&mut page, report);
@@ -172,6 +178,34 @@ fn voters(page: &mut Page, r: &RunReport) {
     }
 }
 
+/// Accounts at high risk; those at medium risk are in the report.
+fn accounts(page: &mut Page, r: &RunReport) {
+    let high: Vec<_> = r.accounts.iter().filter(|a| a.level >= RiskLevel::High).collect();
+    for a in high.iter().take(ACCOUNTS_SHOWN) {
+        page.note(
+            "Account",
+            &format!(
+                "{} at {} risk ({:.1}) at {}: {}",
+                visible(&a.account),
+                a.level.name(),
+                a.risk,
+                time(a.at),
+                factors(a)
+            ),
+        );
+    }
+    let more = high.len().saturating_sub(ACCOUNTS_SHOWN) as u64;
+    if more > 0 {
+        page.note(
+            "Account",
+            &format!(
+                "{} at high risk (--report tells which)",
+                plural(more, "further account", "further accounts")
+            ),
+        );
+    }
+}
+
 /// The classes whose scores of benign events have changed; which voters and how is in the report.
 fn drifts(page: &mut Page, r: &RunReport) {
     let Some(first) = r.drift.iter().map(|d| d.first).min() else { return };
@@ -248,13 +282,28 @@ pub fn json(report: &RunReport) -> Value {
             })
         })
         .collect();
+    let accounts: Vec<Value> = r
+        .accounts
+        .iter()
+        .map(|a| {
+            json!({
+                "account": a.account, "risk": f64::from(a.risk), "level": a.level,
+                "first": at(a.first), "at": at(a.at), "logons": a.logons,
+                "factors": {
+                    "new_hosts": a.new_hosts, "new_sources": a.new_sources,
+                    "odd_hours": a.odd_hours, "impossible_travel": a.journeys,
+                },
+                "why": factors(a), "advice": advice(a),
+            })
+        })
+        .collect();
     json!({
         "version": r.version, "sentence": r.sentence(), "state": r.state,
         "elapsed_seconds": r.elapsed_secs, "events_per_second": r.events_per_second,
         "first_event": r.first_event.map(at), "last_event": r.last_event.map(at),
         "intake": r.intake(), "verdicts": r.verdicts, "bundle": r.bundle, "budget": r.budget,
         "incidents": incidents, "findings": r.threats.len(), "labelled": r.labelled,
-        "drift": r.drift,
+        "drift": r.drift, "accounts": accounts,
         "sources": r.sources, "overload": r.overload, "outputs": r.outputs,
     })
 }

@@ -23,7 +23,7 @@ const RISK_HALF_LIFE: f64 = 86_400.0;
 
 /// Rarity of an hour, in bits, up to which it adds no risk. An hour and its neighbours are an
 /// eighth of a day (three bits), so that accounts which never sleep stay well below.
-const HOUR_BITS: f32 = 4.0;
+pub const HOUR_BITS: f32 = 4.0;
 
 /// Kilometres an hour that no airliner reaches.
 pub const TRAVEL_SPEED: f32 = 1_000.0;
@@ -182,14 +182,15 @@ impl Account {
     /// What a logon tells against the account, in nats over a coin toss.
     fn told(&mut self, event: &Event, site: &mut Novelty, window: &mut WindowValues) -> f32 {
         let mut told = 0.0;
+        let past = self.logons >= PAST_LOGONS;
         if let Some(host) = &event.dst {
             let new = self.known_hosts.add(host.host.hash64(), self.visits, site);
-            let past = self.logons >= PAST_LOGONS;
             window.set(W::AuthNewHostForUser, f32::from(u8::from(new.is_some() && past)));
             told += new.unwrap_or(0.0);
         }
         if let Some(source) = &event.src {
             let new = self.known_sources.add(source.host.hash64(), self.visits, site);
+            window.set(W::AuthNewSourceForUser, f32::from(u8::from(new.is_some() && past)));
             told += new.unwrap_or(0.0);
         }
         // A burst of sessions is one visit: its hour counts once.

@@ -83,6 +83,7 @@ pub const WINDOW_FIELDS: &[(&str, &str)] = &[
         "auth.travel_speed",
         "kilometres an hour from the place of the account's last logon, 0 where no place is named",
     ),
+    ("auth.new_source_for_user", "1 if this account never came from this source and has a history"),
 ];
 
 /// A window field by its place in [`WINDOW_FIELDS`].
@@ -182,6 +183,8 @@ pub enum WindowField {
     /// `auth.travel_speed`: kilometres an hour from the place of the account's last logon, 0 where
     /// no place is named.
     AuthTravelSpeed,
+    /// `auth.new_source_for_user`: 1 if this account never came from this source and has a history.
+    AuthNewSourceForUser,
 }
 
 impl WindowField {
@@ -228,6 +231,7 @@ impl WindowField {
         Self::PairRegularity,
         Self::AuthAccountRisk,
         Self::AuthTravelSpeed,
+        Self::AuthNewSourceForUser,
     ];
 
     /// Its name in [`WINDOW_FIELDS`], without the prefix.

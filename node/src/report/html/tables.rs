@@ -1,6 +1,7 @@
 //! The tables: top entities, ground truth, sources, and how the run was made.
 
 use super::{plots, t};
+use crate::report::accounts::{advice, factors};
 use crate::report::model::{RunReport, SourceReport};
 use crate::report::words::{
     absence, bytes, cut, drift, duration, number, percent, plural, time, visible_record,
@@ -51,13 +52,42 @@ pub(super) fn entities(r: &RunReport) -> Markup {
     }
 }
 
+/// Accounts whose logons told against them; nothing where there are none.
+pub(super) fn accounts(r: &RunReport) -> Markup {
+    let shown = &r.accounts[..r.accounts.len().min(ENTITIES_SHOWN)];
+    if shown.is_empty() {
+        return html! {};
+    }
+    html! {
+        section #accounts aria-labelledby="accounts-h" {
+            h2 #accounts-h { "Accounts at risk" }
+            p.sub { "What an account's logons tell against it, by its own past, in nats over a coin "
+                "toss; it halves every day. From 3 it is medium, from 6 high, from 12 critical." }
+            div.scroll { table {
+                thead { tr {
+                    th scope="col" { "Account" } th scope="col" { "Level" }
+                    th.r scope="col" { "Risk" } th scope="col" { "When" }
+                    th scope="col" { "Why" } th scope="col" { "Next" }
+                } }
+                tbody { @for a in shown { tr {
+                    th.n scope="row" { code { (t(&a.account)) } }
+                    td { span class=(format!("badge {}", a.level.name())) { (a.level.name()) } }
+                    td.r { (format!("{:.1}", a.risk)) }
+                    td.n { (time(a.at)) }
+                    td { (factors(a)) }
+                    td { (advice(a)) }
+                } } }
+            } }
+        }
+    }
+}
+
 pub(super) fn labelled(r: &RunReport) -> Markup {
     let Some(labels) = &r.labelled else { return html! {} };
     html! {
         section #labels aria-labelledby="labels-h" {
             h2 #labels-h { "Ground truth" }
             p.sub { "This capture says what each record is. No label was shown to a voter; "
-                ""
                 "this is how many rows of each were flagged." }
             div.scroll { table {
                 thead { tr {
