@@ -12,6 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("intake", &["threat", "flow"]),
     ("detection", &["threat", "flow"]),
     ("learning", &["threat", "flow", "detection"]),
+    ("regions", &["threat"]),
     ("store", &["threat", "flow", "intake", "detection", "learning"]),
     ("actors", &["threat", "flow", "intake", "detection", "learning", "store"]),
     ("node", &["threat", "flow", "intake", "detection", "learning", "store", "actors"]),
@@ -21,7 +22,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The crates that decide, without I/O.
-const ENGINE: [&str; 5] = ["threat", "flow", "intake", "detection", "learning"];
+const ENGINE: [&str; 6] = ["threat", "flow", "intake", "detection", "learning", "regions"];
 
 /// What would let engine code wait, connect or write; absent at any depth.
 const FOREIGN: &[&str] = &[
@@ -44,11 +45,16 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
     ("serde", &ENGINE, "nouns are stored and sent"),
     (
         "thiserror",
-        &["threat", "intake", "detection", "learning"],
+        &["threat", "intake", "detection", "learning", "regions"],
         "error enums without boilerplate",
     ),
     ("bincode", &["threat"], "the codec of everything stored; used in one file"),
-    ("blake3", &["threat", "detection"], "ids of threats and bundles are hashes"),
+    (
+        "blake3",
+        &["threat", "detection", "regions"],
+        "ids of threats and bundles are hashes, digests keyed ones",
+    ),
+    ("crdts", &["regions"], "last-writer registers; its maps and sets are not used"),
     ("compact_str", &["threat"], "short texts of events without an allocation each"),
     ("serde_json", &["threat", "intake", "detection"], "JSON records in, fields of rules"),
     ("memchr", &["intake"], "finds line ends at memory speed"),

@@ -1,7 +1,7 @@
 //! The accounts whose logons told against them: how much, by what, since when.
 //!
-//! Risk and what adds to it come from `features`; here the latest of each account is kept, so that a
-//! report can name the accounts to look at first, those without a finding among them.
+//! Risk and what adds to it come from `features`; here the greatest of each account is kept, so
+//! that a report can name the accounts to look at first, those without a finding among them.
 
 use crate::features::account::{HOUR_BITS, TRAVEL_SPEED};
 use crate::rules::window_fields::{WindowField as W, WindowValues};

@@ -61,8 +61,9 @@ pub(super) fn accounts(r: &RunReport) -> Markup {
     html! {
         section #accounts aria-labelledby="accounts-h" {
             h2 #accounts-h { "Accounts at risk" }
-            p.sub { "What an account's logons tell against it, by its own past, in nats over a coin "
-                "toss; it halves every day. From 3 it is medium, from 6 high, from 12 critical." }
+            p.sub { "What an account's logons tell against it, by its own past, in nats over a "
+                "coin toss; it halves every day. From 3 it is medium, from 6 high, from 12 "
+                "critical." }
             div.scroll { table {
                 thead { tr {
                     th scope="col" { "Account" } th scope="col" { "Level" }

@@ -1,0 +1,7 @@
+//! What nodes in several regions agree on or share, as machines without I/O: time, randomness and
+//! messages are arguments, so that production and simulation run the same code.
+
+pub mod anti_entropy;
+pub mod clock;
+pub mod digest;
+pub mod threats;

@@ -1,0 +1,109 @@
+//! What people said of a threat: registers of which the last writer's word stands.
+
+use crate::clock::Stamp;
+use crdts::{CvRDT, LWWReg};
+use serde::{Deserialize, Serialize};
+use threat::{Severity, Text};
+
+/// Where the work on a threat stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Nobody looked at it yet.
+    Open,
+    /// Somebody works on it.
+    InProgress,
+    /// Nothing more is to be done: a tombstone until all regions know.
+    Closed,
+}
+
+/// What it turned out to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Classification {
+    /// An attack.
+    TruePositive,
+    /// None.
+    FalsePositive,
+}
+
+/// A value of which the last write stands; empty until the first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Register<V>(Option<LWWReg<V, Stamp>>);
+
+impl<V> Default for Register<V> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<V: Clone + PartialEq> Register<V> {
+    /// Writes a value. A stamp that is not newer than the last one's changes nothing.
+    pub fn set(&mut self, value: V, stamp: Stamp) -> bool {
+        self.join(&Self(Some(LWWReg { val: value, marker: stamp })))
+    }
+
+    /// The value, and when and by whom it was written.
+    pub fn get(&self) -> Option<&V> {
+        self.0.as_ref().map(|r| &r.val)
+    }
+
+    /// When and by whom it was written.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.0.as_ref().map(|r| r.marker)
+    }
+
+    /// Takes the other's value if it is newer; whether it was.
+    ///
+    /// Stamps are unique ([`crate::clock`]), so that equal ones have equal values.
+    pub fn join(&mut self, other: &Self) -> bool {
+        match (&mut self.0, &other.0) {
+            (_, None) => false,
+            (none @ None, Some(_)) => {
+                none.clone_from(&other.0);
+                true
+            }
+            (Some(mine), Some(theirs)) => {
+                let newer = theirs.marker > mine.marker;
+                mine.merge(theirs.clone());
+                newer
+            }
+        }
+    }
+}
+
+/// What people said.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Handling {
+    /// Where the work stands.
+    pub status: Register<Status>,
+    /// Who works on it; empty again when it was given back.
+    pub assignee: Register<Option<Text>>,
+    /// What it turned out to be.
+    pub classification: Register<Option<Classification>>,
+    /// How grave an analyst says it is, beside what the verdicts say.
+    pub severity: Register<Option<Severity>>,
+}
+
+impl Handling {
+    /// Joins with another one; whether that changed anything.
+    pub fn join(&mut self, other: &Self) -> bool {
+        self.status.join(&other.status)
+            | self.assignee.join(&other.assignee)
+            | self.classification.join(&other.classification)
+            | self.severity.join(&other.severity)
+    }
+
+    /// The latest stamp of all registers.
+    pub fn last(&self) -> Option<Stamp> {
+        [
+            self.status.stamp(),
+            self.assignee.stamp(),
+            self.classification.stamp(),
+            self.severity.stamp(),
+        ]
+        .into_iter()
+        .flatten()
+        .max()
+    }
+}

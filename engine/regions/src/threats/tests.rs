@@ -1,0 +1,211 @@
+use super::*;
+use crate::clock::Replica;
+use proptest::prelude::*;
+use threat::entity::Entity;
+use threat::{Host, Severity, ThreatClass};
+
+const HOUR: i64 = 3_600_000_000;
+
+/// The record of threat number `n` with nothing in it but one verdict.
+fn fresh(n: u8, at: i64) -> Record {
+    let entity = Entity::Host(Host::parse(&format!("10.0.0.{n}")));
+    let class = ThreatClass::Scan;
+    let seen = Timestamp::from_micros(i64::from(n) * HOUR + at);
+    let threat = threat::Threat {
+        id: ThreatId::of(&entity, class, seen.hour()),
+        entity,
+        class,
+        technique: None,
+        severity: Severity::Low,
+        score: 1.0,
+        first_seen: seen,
+        last_seen: seen,
+        count: 1,
+        targets: Default::default(),
+        rules: Default::default(),
+        voters: BTreeMap::new(),
+        missing: BTreeMap::new(),
+        labels: Default::default(),
+    };
+    Record::of(&threat, Count { source: 1, segment: 0, offset: 0, verdicts: 1 })
+}
+
+/// Records of few threats, which differ in every field. No two have one stamp.
+fn records(most: usize) -> impl Strategy<Value = Vec<Record>> {
+    let one = (
+        (0u8..4, 0i64..100, 0usize..5, 0f32..9.0, prop::option::of("T1[0-9]{3}")),
+        prop::collection::vec((0u64..3, 0u64..2, 0u64..50, 1u64..9), 0..4),
+        prop::collection::vec(0u16..40, 0..30),
+        prop::option::of((0u8..3, 0i64..9, any::<bool>())),
+    );
+    prop::collection::vec(one, 1..most).prop_map(|all| {
+        let made = all.into_iter().zip(0u32..).map(|((basic, counts, targets, said), number)| {
+            let (n, at, severity, score, technique) = basic;
+            let mut record = fresh(n, at);
+            record.severity = Severity::ALL[severity];
+            record.score = score;
+            record.technique = technique.map(Into::into);
+            record.voters = 1 << (at % 5);
+            for (source, segment, offset, verdicts) in counts {
+                // What a log says up to an offset is one thing, however often it is read.
+                let verdicts = offset * 10 + verdicts % 2;
+                record.count(Count { source, segment, offset, verdicts });
+            }
+            for target in targets {
+                record.targets.add(&target.to_string().into());
+            }
+            if let Some((status, wall, given)) = said {
+                let mut handling = Handling::default();
+                let status =
+                    [Status::Open, Status::InProgress, Status::Closed][usize::from(status)];
+                handling.status.set(status, stamp(wall, number));
+                if given {
+                    handling.assignee.set(Some("ann".into()), stamp(wall, number));
+                }
+                record.handle(&handling);
+            }
+            record
+        });
+        made.collect()
+    })
+}
+
+fn stamp(wall: i64, counter: u32) -> Stamp {
+    Stamp { wall: Timestamp::from_micros(wall), counter, replica: Replica::default() }
+}
+
+fn state(records: impl IntoIterator<Item = Record>) -> ThreatState {
+    let mut state = ThreatState::new([7; 32]);
+    for record in records {
+        state.take(record).unwrap();
+    }
+    state
+}
+
+proptest! {
+    #[test]
+    fn joins_commute_associate_and_repeat(all in records(3)) {
+        let [a, b, c] = [0, 1, 2].map(|i| {
+            let mut record = all[i % all.len()].clone();
+            // All of one threat.
+            let base = fresh(0, record.first_seen.micros() % HOUR);
+            (record.id, record.entity, record.first_seen, record.last_seen) =
+                (base.id, base.entity, base.first_seen, base.last_seen);
+            record
+        });
+        let join = |x: &Record, y: &Record| {
+            let mut joined = x.clone();
+            let changed = joined.join(y).unwrap();
+            assert_eq!(changed, joined != *x, "{x:?} {y:?}");
+            joined
+        };
+        let bytes = |r: &Record| r.encode().unwrap();
+        prop_assert_eq!(bytes(&join(&a, &b)), bytes(&join(&b, &a)));
+        prop_assert_eq!(bytes(&join(&join(&a, &b), &c)), bytes(&join(&a, &join(&b, &c))));
+        prop_assert_eq!(bytes(&join(&a, &a)), bytes(&a));
+        prop_assert_eq!(Record::decode(&bytes(&join(&a, &b))).unwrap(), join(&a, &b));
+    }
+
+    /// Whatever is repeated and in whatever order it comes, the same records make the same state.
+    #[test]
+    fn states_are_equal_whatever_the_network_does(
+        all in records(20),
+        order in prop::collection::vec(any::<prop::sample::Index>(), 0..40),
+    ) {
+        let once = state(all.clone());
+        let mut twice = state(order.iter().map(|i| i.get(&all).clone()));
+        for record in all.iter().rev() {
+            twice.take(record.clone()).unwrap();
+        }
+        prop_assert!(once.iter().eq(twice.iter()));
+        prop_assert_eq!(once.digests(), twice.digests());
+        // The digests are those of the records that are there.
+        let mut anew = Digests::default();
+        for record in once.iter() {
+            anew.toggle(Place::of(record.id), hash(&[7; 32], record).unwrap());
+        }
+        prop_assert_eq!(once.digests(), &anew);
+    }
+
+    #[test]
+    fn bytes_of_a_stranger_do_not_panic(bytes: Vec<u8>) {
+        let _ = Record::decode(&bytes);
+    }
+
+    #[test]
+    fn a_wrong_byte_leaves_an_honest_record_or_none(at: prop::sample::Index, bit in 0u8..8) {
+        let mut bytes = fresh(1, 5).encode().unwrap();
+        bytes[at.index(fresh(1, 5).encode().unwrap().len())] ^= 1 << bit;
+        if let Ok(record) = Record::decode(&bytes) {
+            prop_assert!(state([fresh(1, 5)]).take(record).is_ok());
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_read_again_counts_nothing_twice() {
+    let mut record = fresh(0, 0);
+    let count = |offset, verdicts| Count { source: 1, segment: 0, offset, verdicts };
+    assert!(record.count(count(100, 7)));
+    assert!(!record.count(count(50, 3)) && !record.count(count(100, 7)));
+    assert!(record.count(Count { source: 2, ..count(10, 2) }));
+    assert_eq!(record.verdicts(), 9);
+}
+
+#[test]
+fn what_no_node_makes_is_refused_and_changes_nothing() {
+    let mut state = state([fresh(1, 0)]);
+    let before = state.digests().clone();
+    let spoilt = |spoil: fn(&mut Record)| {
+        let mut record = fresh(1, 7);
+        spoil(&mut record);
+        record
+    };
+    let cases: [(fn(&mut Record), &str); 6] = [
+        (|r| r.id = ThreatId(5), "another threat"),
+        (|r| r.entity = Entity::Host(Host::parse("10.0.0.9")), "another threat"),
+        (|r| r.score = f32::NAN, "score"),
+        (|r| r.score = -1.0, "score"),
+        (|r| r.last_seen = Timestamp::from_micros(0), "ends before"),
+        (|r| r.last_seen = r.last_seen.plus_secs(7_200.0), "another hour"),
+    ];
+    for (spoil, reason) in cases {
+        let error = state.take(spoilt(spoil)).unwrap_err().to_string();
+        assert!(error.contains(reason), "{error}");
+    }
+    assert_eq!(state.digests(), &before);
+    // From the future: an analyst's word that would stand until then.
+    let mut record = fresh(1, 0);
+    let mut said = Handling::default();
+    said.status.set(Status::Closed, stamp(61_000_001, 0));
+    record.handle(&said);
+    let mut clock = HybridClock::new(Replica::default(), Stamp::default());
+    let now = Timestamp::from_micros(1);
+    assert!(state.receive(record.clone(), &mut clock, now).is_err());
+    assert_eq!(state.digests(), &before);
+    assert_eq!(state.receive(record, &mut clock, now.plus_secs(2.0)).unwrap(), Taken::Grown);
+}
+
+#[test]
+fn closed_records_stay_until_all_have_passed_them() {
+    let mut closed = fresh(1, 0);
+    let mut said = Handling::default();
+    said.status.set(Status::Closed, stamp(100, 0));
+    closed.handle(&said);
+    let mut state = state([closed, fresh(2, 0)]);
+    assert_eq!(state.collect(stamp(99, 0)), 0);
+    assert_eq!((state.collect(stamp(100, 0)), state.len()), (1, 1));
+    assert_eq!(state.digests(), self::state([fresh(2, 0)]).digests());
+    assert_eq!(state.take_changed(10).len(), 1, "what is gone is not told");
+}
+
+#[test]
+fn what_changed_is_told_once_and_in_portions() {
+    let mut state = state((1..=3).map(|n| fresh(n, 0)));
+    assert_eq!((state.take_changed(2).len(), state.changed()), (2, 1));
+    assert_eq!(state.take_changed(2).len(), 1);
+    assert_eq!(state.take(fresh(1, 0)).unwrap(), Taken::Known);
+    assert!(state.take_changed(2).is_empty(), "nothing new, nothing to tell");
+    assert_eq!(state.take(fresh(1, 9)).unwrap(), Taken::Grown);
+    assert_eq!(state.take_changed(2).len(), 1);
+}
