@@ -14,11 +14,12 @@ use actors::mailbox::{CreditedRef, Inbox};
 use actors::observe::Observed;
 use actors::ports::Clock;
 use detection::features::{Around, Surroundings};
+use detection::quality::Note;
 use serde::Serialize;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use threat::{EventBatch, IntakeCounts};
+use threat::{EventBatch, EventClass, IntakeCounts};
 use tokio::sync::watch;
 
 /// Quarantined records of an input that a report shows.
@@ -85,6 +86,12 @@ pub struct Done {
     pub quarantined: Vec<(u64, String, String)>,
     /// What became of its datagrams, where it has any.
     pub received: Received,
+    /// What it delivers otherwise than at its beginning.
+    pub quality: Vec<Note>,
+    /// Further such notes that found no room.
+    pub quality_turned_away: u64,
+    /// Records of each class that were compared with its beginning.
+    pub quality_compared: BTreeMap<EventClass, u64>,
 }
 
 /// Opens an input when its turn comes.
@@ -310,6 +317,9 @@ fn summary(input: &Input) -> Done {
         format: decoder.format().map_or_else(|| "unknown".into(), |f| f.name().to_owned()),
         counts,
         received: input.received,
+        quality: input.quality.notes(),
+        quality_turned_away: input.quality.turned_away(),
+        quality_compared: input.quality.compared(),
         problems,
         quarantined: decoder
             .quarantine()

@@ -7,6 +7,7 @@ use crate::host::follow::POLL_INTERVAL;
 use crate::host::{
     ByteSource, Datagrams, FollowCheckpoint, Follower, Place, Received, Segment, Start, Step,
 };
+use detection::quality::Quality;
 use intake::{Checkpoint, Decoder, Options};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -104,6 +105,9 @@ pub struct Input {
     pub problems: Vec<String>,
     /// Bytes taken from where it lies (packed bytes, if packed).
     pub consumed: u64,
+    /// Whether what is dealt is still what was dealt at the beginning. A start anew from a stored
+    /// position begins anew here, too.
+    pub quality: Quality,
 }
 
 impl Input {
@@ -185,6 +189,7 @@ impl Input {
             received: Received::default(),
             problems: Vec::new(),
             consumed: 0,
+            quality: Quality::default(),
         }
     }
 
@@ -309,6 +314,7 @@ impl Input {
     pub fn deal(&mut self) -> Option<EventBatch> {
         let Ready { batch, at, segment, earlier } = self.ready.take()?;
         self.dealt = Some((at, segment, earlier));
+        self.quality.observe(&batch);
         Some(batch)
     }
 

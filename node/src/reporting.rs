@@ -111,6 +111,9 @@ fn source(done: Done) -> SourceReport {
         problems: done.problems,
         quarantined: done.quarantined.into_iter().map(example).collect(),
         received: done.received,
+        quality: done.quality,
+        quality_turned_away: done.quality_turned_away,
+        quality_compared: done.quality_compared,
     }
 }
 

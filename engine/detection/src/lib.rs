@@ -24,6 +24,7 @@ pub mod folding;
 pub mod incidents;
 pub mod judgement;
 pub mod labels;
+pub mod quality;
 pub mod rules;
 pub mod schema;
 pub mod scorers;

@@ -3,6 +3,7 @@
 use crate::host::Received;
 pub use actors::detection::threats::Latency;
 use detection::drift::Drift;
+use detection::quality::Note;
 use detection::tally::AccountRisk;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -27,6 +28,13 @@ pub struct SourceReport {
     pub quarantined: Vec<QuarantineExample>,
     /// What became of its datagrams, where it has any.
     pub received: Received,
+    /// What it delivers otherwise than at its beginning.
+    pub quality: Vec<Note>,
+    /// Further such notes that found no room.
+    pub quality_turned_away: u64,
+    /// Records of each class that were compared with its beginning (a sample); 0 while the
+    /// beginning is not over.
+    pub quality_compared: BTreeMap<EventClass, u64>,
 }
 
 impl SourceReport {

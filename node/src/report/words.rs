@@ -1,5 +1,8 @@
 //! Numbers, times and hostile text as a person reads them; shared by the page and the terminal.
 
+mod quality;
+pub use quality::quality;
+
 use detection::drift::{Change, Drift};
 use jiff::Timestamp as Instant;
 use threat::verdict::{Absence, Abstention};

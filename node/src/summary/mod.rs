@@ -23,6 +23,9 @@ pub const INCIDENTS_SHOWN: usize = 20;
 /// Accounts at high risk that are named; the others are counted.
 const ACCOUNTS_SHOWN: usize = 3;
 
+/// Changes of a source told in full: one corrupt log shows in many fields.
+pub const CHANGES_SHOWN: usize = 8;
+
 /// How the terminal wants it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
@@ -150,6 +153,14 @@ fn sources(page: &mut Page, r: &RunReport) {
         }
         for p in &s.problems {
             page.note("Source", &format!("{name}: {}", visible(p)));
+        }
+        for note in s.quality.iter().take(CHANGES_SHOWN) {
+            page.note("Change", &format!("{name}: {}", words::quality(note)));
+        }
+        let more = s.quality.len().saturating_sub(CHANGES_SHOWN) as u64 + s.quality_turned_away;
+        if more > 0 {
+            let n = plural(more, "further change", "further changes");
+            page.note("Change", &format!("{name}: {n} (--report tells which)"));
         }
     }
 }

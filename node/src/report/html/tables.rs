@@ -4,7 +4,7 @@ use super::{plots, t};
 use crate::report::accounts::{advice, factors};
 use crate::report::model::{RunReport, SourceReport};
 use crate::report::words::{
-    absence, bytes, cut, drift, duration, number, percent, plural, time, visible_record,
+    absence, bytes, cut, drift, duration, number, percent, plural, quality, time, visible_record,
 };
 use maud::{Markup, html};
 
@@ -130,7 +130,23 @@ pub(super) fn sources(r: &RunReport) -> Markup {
                     td.r { (number(s.counts.comments)) }
                 } } }
             } }
-            @for s in &r.sources { (troubles(s)) }
+            @for s in &r.sources { (changes(s)) (troubles(s)) }
+        }
+    }
+}
+
+/// What the source delivers otherwise than at its beginning.
+fn changes(s: &SourceReport) -> Markup {
+    html! {
+        @if !s.quality.is_empty() {
+            h3 { "Changed in " code { (t(&s.name)) } }
+            ul.troubles {
+                @for note in &s.quality { li { (quality(note)) } }
+                @if s.quality_turned_away > 0 {
+                    li.soft { (plural(s.quality_turned_away, "further change", "further changes"))
+                        " over the limit" }
+                }
+            }
         }
     }
 }

@@ -1,0 +1,211 @@
+//! One thing that is watched of one field, and what is told of it.
+
+use super::fields::Reading;
+use super::note::{Change, Note};
+use super::rate::{Outcome, Rate};
+use crate::features::sketch::Distinct;
+use threat::{EventClass, Text, Timestamp};
+
+/// What is taken for a case.
+#[derive(Clone, Debug)]
+pub(super) enum What {
+    /// The field is missing where its kind of record has it.
+    Missing { before: f64 },
+    /// The same for kinds that have it often.
+    Vanished { before: f64 },
+    /// Beyond `limits`; `seen` before, and how far beyond now.
+    Outside { limits: (f64, f64), seen: (f64, f64), now: (f64, f64) },
+    /// Outside of what 98% were in.
+    Shifted { low: f64, high: f64 },
+    /// The same value as in the observation before.
+    Constant { last: u64, before: u64 },
+    /// None of the values `known`.
+    Varied { known: Vec<u64>, new: Distinct<16> },
+    /// So far behind.
+    Backwards { limit: f64, usual: f64, most: f64 },
+    /// The same time as in the observation before.
+    Stuck { last: u64 },
+}
+
+/// A check with its watch.
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    /// The bit of the field.
+    pub bit: usize,
+    /// Its name; none for event time.
+    pub field: Option<Text>,
+    /// What is a case.
+    pub what: What,
+    /// How often cases come.
+    pub rate: Rate,
+    /// Where the note about it is while it lasts.
+    pub note: Option<usize>,
+}
+
+/// So many times as many new values as there were before, and so many at least, are no growth of a
+/// vocabulary: by day there are more kinds of queries than by night, and a handful after an upgrade.
+const MANY: (u64, u64) = (4, 20);
+
+/// Estimated distinct values of a sketch.
+fn distinct(sketch: &Distinct<16>) -> u64 {
+    sketch.union_estimate(&Distinct::default()).round() as u64
+}
+
+impl Check {
+    /// A check of a field that tells nothing yet.
+    pub const fn new(bit: usize, field: Option<Text>, what: What, rate: Rate) -> Self {
+        Self { bit, field, what, rate, note: None }
+    }
+
+    /// Is this value a case? `None` where there is nothing to judge.
+    pub fn case(&mut self, reading: Reading) -> Option<bool> {
+        if self.rate.calm() {
+            self.begin();
+        }
+        match (&mut self.what, reading) {
+            (_, Reading::Absent | Reading::Present) => None,
+            (What::Outside { limits, now, .. }, Reading::Amount(v)) => {
+                let case = !(limits.0..=limits.1).contains(&v);
+                if case && v.is_finite() {
+                    *now = (now.0.min(v), now.1.max(v));
+                }
+                Some(case)
+            }
+            (What::Shifted { low, high }, Reading::Amount(v)) => Some(!(*low..=*high).contains(&v)),
+            (What::Constant { last, .. }, Reading::Category(v) | Reading::Name(v)) => {
+                Some(same(last, v))
+            }
+            (What::Constant { last, .. }, Reading::Amount(v)) => Some(same(last, v.to_bits())),
+            (What::Stuck { last }, Reading::Category(v)) => Some(same(last, v)),
+            (What::Varied { known, new }, Reading::Category(v)) => {
+                let case = known.binary_search(&v).is_err();
+                if case {
+                    new.add(v);
+                }
+                Some(case)
+            }
+            (What::Backwards { limit, most, .. }, Reading::Amount(v)) => {
+                let case = v > *limit;
+                if case {
+                    *most = most.max(v);
+                }
+                Some(case)
+            }
+            _ => None,
+        }
+    }
+
+    /// Forgets what earlier cases were.
+    fn begin(&mut self) {
+        match &mut self.what {
+            What::Outside { now, .. } => *now = (f64::INFINITY, f64::NEG_INFINITY),
+            What::Varied { new, .. } => *new = Distinct::default(),
+            What::Backwards { most, .. } => *most = 0.0,
+            _ => {}
+        }
+    }
+
+    /// May it be told? A vocabulary that varies grows by many times what it was.
+    fn credible(&self) -> bool {
+        match &self.what {
+            What::Varied { known, new } => {
+                !self.rate.calm() && distinct(new) >= (known.len() as u64 * MANY.0).max(MANY.1)
+            }
+            _ => true,
+        }
+    }
+
+    /// Takes an observation and keeps the note about it, where there is one, up to date.
+    pub fn observe(
+        &mut self,
+        case: bool,
+        who: u64,
+        time: Timestamp,
+        class: EventClass,
+        notes: &mut Notes,
+    ) {
+        if !case && self.rate.calm() {
+            return;
+        }
+        let credible = self.credible();
+        match self.rate.observe(case, who, time, credible) {
+            Outcome::Quiet => {}
+            Outcome::Told(stretch) => {
+                self.note = notes.add(Note {
+                    class: Some(class),
+                    field: self.field.clone(),
+                    change: self.change(),
+                    since: stretch.since,
+                    last: time,
+                    until: None,
+                    looked_at: stretch.seen,
+                    cases: stretch.cases,
+                });
+            }
+            outcome => {
+                let change = self.change();
+                let Some(note) = self.note.and_then(|n| notes.told.get_mut(n)) else { return };
+                note.looked_at += 1;
+                note.change = change;
+                if case {
+                    note.cases += 1;
+                    note.last = note.last.max(time);
+                }
+                if outcome == Outcome::Healed {
+                    note.until = Some(time);
+                }
+            }
+        }
+    }
+
+    fn change(&self) -> Change {
+        let finite = |v: f64| v.is_finite().then_some(v);
+        match &self.what {
+            What::Missing { before } => Change::Missing { before: *before },
+            What::Vanished { before } => Change::Vanished { before: *before },
+            What::Outside { seen, now, .. } => Change::Outside {
+                low: seen.0,
+                high: seen.1,
+                now_low: finite(now.0),
+                now_high: finite(now.1),
+            },
+            What::Shifted { low, high } => Change::Shifted { low: *low, high: *high },
+            What::Constant { before, .. } => Change::Constant { before: *before },
+            What::Varied { known, new } => {
+                Change::Varied { before: known.len() as u64, new: distinct(new) }
+            }
+            What::Backwards { usual, most, .. } => {
+                Change::Backwards { seconds: *most, usual: *usual }
+            }
+            What::Stuck { .. } => Change::Stuck,
+        }
+    }
+}
+
+fn same(last: &mut u64, value: u64) -> bool {
+    std::mem::replace(last, value) == value
+}
+
+/// Notes of a source, at most [`NOTES`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Notes {
+    /// In the order in which they were told.
+    pub told: Vec<Note>,
+    /// Further ones.
+    pub turned_away: u64,
+}
+
+/// Notes kept of a source: more than a person reads; further ones are counted.
+pub(super) const NOTES: usize = 64;
+
+impl Notes {
+    /// Keeps a note, and tells where.
+    pub fn add(&mut self, note: Note) -> Option<usize> {
+        if self.told.len() >= NOTES {
+            self.turned_away += 1;
+            return None;
+        }
+        self.told.push(note);
+        Some(self.told.len() - 1)
+    }
+}
