@@ -10,3 +10,4 @@ mod conn;
 mod evaluate;
 mod follow;
 mod label;
+mod quality;

@@ -122,6 +122,15 @@ impl Watched {
     }
 }
 
+/// Whether the first change says what the second would say.
+const fn plainer(a: &Change, b: &Change) -> bool {
+    matches!(
+        (a, b),
+        (Change::Missing { .. }, Change::Vanished { .. })
+            | (Change::Outside { .. }, Change::Shifted { .. })
+    )
+}
+
 impl Default for Quality {
     fn default() -> Self {
         Self {
@@ -193,6 +202,11 @@ impl Quality {
     /// What is to be told of the source by now, in order of time.
     pub fn notes(&self) -> Vec<Note> {
         let mut all = self.notes.told.clone();
+        // Of one field the plainer of two changes is enough.
+        all.retain(|note| {
+            let about = |other: &&Note| (other.class, &other.field) == (note.class, &note.field);
+            !self.notes.told.iter().filter(about).any(|o| plainer(&o.change, &note.change))
+        });
         if let Some(latest) = self.course.latest {
             let classes = self.classes.iter().flatten();
             all.extend(classes.filter_map(|c| c.silent(self.course.records, latest)));

@@ -6,6 +6,17 @@ use super::rate::{Outcome, Rate};
 use crate::features::sketch::Distinct;
 use threat::{EventClass, Text, Timestamp};
 
+/// Which record is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// Its class.
+    pub class: EventClass,
+    /// Its entity.
+    pub who: u64,
+    /// When it happened.
+    pub time: Timestamp,
+}
+
 /// What is taken for a case.
 #[derive(Clone, Debug)]
 pub(super) enum What {
@@ -59,39 +70,40 @@ impl Check {
 
     /// Is this value a case? `None` where there is nothing to judge.
     pub fn case(&mut self, reading: Reading) -> Option<bool> {
+        let case = match (&mut self.what, reading) {
+            (What::Outside { limits, .. }, Reading::Amount(v)) => {
+                v.is_nan() | (v < limits.0) | (v > limits.1)
+            }
+            (What::Shifted { low, high }, Reading::Amount(v)) => {
+                v.is_nan() | (v < *low) | (v > *high)
+            }
+            (What::Constant { last, .. }, Reading::Category(v) | Reading::Name(v)) => same(last, v),
+            (What::Constant { last, .. }, Reading::Amount(v)) => same(last, v.to_bits()),
+            (What::Stuck { last }, Reading::Category(v)) => same(last, v),
+            (What::Varied { known, .. }, Reading::Category(v)) => known.binary_search(&v).is_err(),
+            (What::Backwards { limit, .. }, Reading::Amount(v)) => v > *limit,
+            _ => return None,
+        };
+        if case {
+            self.note_case(reading);
+        }
+        Some(case)
+    }
+
+    /// Keeps how far a case is from what was before.
+    fn note_case(&mut self, reading: Reading) {
         if self.rate.calm() {
             self.begin();
         }
         match (&mut self.what, reading) {
-            (_, Reading::Absent | Reading::Present) => None,
-            (What::Outside { limits, now, .. }, Reading::Amount(v)) => {
-                let case = !(limits.0..=limits.1).contains(&v);
-                if case && v.is_finite() {
-                    *now = (now.0.min(v), now.1.max(v));
-                }
-                Some(case)
+            (What::Outside { now, .. }, Reading::Amount(v)) if v.is_finite() => {
+                *now = (now.0.min(v), now.1.max(v));
             }
-            (What::Shifted { low, high }, Reading::Amount(v)) => Some(!(*low..=*high).contains(&v)),
-            (What::Constant { last, .. }, Reading::Category(v) | Reading::Name(v)) => {
-                Some(same(last, v))
+            (What::Varied { new, .. }, Reading::Category(v)) => {
+                new.add(v);
             }
-            (What::Constant { last, .. }, Reading::Amount(v)) => Some(same(last, v.to_bits())),
-            (What::Stuck { last }, Reading::Category(v)) => Some(same(last, v)),
-            (What::Varied { known, new }, Reading::Category(v)) => {
-                let case = known.binary_search(&v).is_err();
-                if case {
-                    new.add(v);
-                }
-                Some(case)
-            }
-            (What::Backwards { limit, most, .. }, Reading::Amount(v)) => {
-                let case = v > *limit;
-                if case {
-                    *most = most.max(v);
-                }
-                Some(case)
-            }
-            _ => None,
+            (What::Backwards { most, .. }, Reading::Amount(v)) => *most = most.max(v),
+            _ => {}
         }
     }
 
@@ -116,17 +128,16 @@ impl Check {
     }
 
     /// Takes an observation and keeps the note about it, where there is one, up to date.
-    pub fn observe(
-        &mut self,
-        case: bool,
-        who: u64,
-        time: Timestamp,
-        class: EventClass,
-        notes: &mut Notes,
-    ) {
+    #[inline]
+    pub fn observe(&mut self, case: bool, seen: &Seen, notes: &mut Notes) {
         if !case && self.rate.calm() {
             return;
         }
+        self.count(case, seen, notes);
+    }
+
+    fn count(&mut self, case: bool, seen: &Seen, notes: &mut Notes) {
+        let Seen { class, who, time } = *seen;
         let credible = self.credible();
         match self.rate.observe(case, who, time, credible) {
             Outcome::Quiet => {}

@@ -1,10 +1,11 @@
 //! The records of one class of one source.
 
-use super::check::{Check, Notes, What};
+use super::check::{Check, Notes, Seen, What};
 use super::fields::{Reading, Readings};
 use super::freshness::{Course, Step};
 use super::note::{Change, Note};
 use super::reference::{BEHIND_BIT, Learnt, Reference, Shape, TIME_BIT};
+use std::collections::BTreeMap;
 use threat::entropy::mix64;
 use threat::{Event, EventClass, Text, Timestamp};
 
@@ -16,9 +17,12 @@ const RECENT: usize = 16;
 /// too, and a flood of one is not all that is seen.
 const PASSED: u32 = 8;
 
-/// Once the reference is complete, one record in so many is looked at: what a corruption of many
-/// records shows, a sample shows, and the whole path stays within 2% of its cost.
-const SAMPLED: u64 = 4;
+/// Records that are all looked at after the reference: a small log is watched as well as can be.
+const ALL: u64 = 10_000;
+
+/// After these one record in so many is looked at: what a corruption of many records shows, a
+/// sample shows, and the whole path stays within 2% of its cost.
+const SAMPLED: u64 = 8;
 
 /// Records of the source during which a class has to be silent before that is told.
 const MEANWHILE: u64 = 1_000;
@@ -26,7 +30,72 @@ const MEANWHILE: u64 = 1_000;
 #[derive(Clone, Debug)]
 enum Phase {
     Learning(Box<Reference>),
-    Watching { shapes: Vec<(u64, Shape)>, checks: Vec<Check>, names: Vec<Text> },
+    Watching(Box<Watching>),
+}
+
+#[derive(Clone, Debug)]
+struct Watching {
+    shapes: Vec<(u64, Shape)>,
+    names: Vec<Text>,
+    missing: Presence,
+    vanished: Presence,
+    values: Vec<Check>,
+}
+
+/// Checks of whether fields are there. Only those with a case, or with cases not long ago, cost.
+#[derive(Clone, Debug)]
+struct Presence {
+    /// By bit.
+    checks: BTreeMap<usize, Check>,
+    /// The bits of those that are not calm.
+    busy: u64,
+}
+
+impl Presence {
+    fn observe(&mut self, judged: u64, present: u64, seen: &Seen, notes: &mut Notes) {
+        let mut bits = judged & (!present | self.busy);
+        while bits != 0 {
+            let bit = bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            let Some(check) = self.checks.get_mut(&bit) else { continue };
+            check.observe(present >> bit & 1 == 0, seen, notes);
+            let busy = u64::from(!check.rate.calm());
+            self.busy = self.busy & !(1 << bit) | busy << bit;
+        }
+    }
+}
+
+impl Watching {
+    fn new(learnt: Learnt) -> Self {
+        let Learnt { shapes, checks, names } = learnt;
+        let part = |checks: Vec<Check>| Presence {
+            checks: checks.into_iter().map(|c| (c.bit, c)).collect(),
+            busy: 0,
+        };
+        let (missing, rest): (Vec<Check>, Vec<Check>) =
+            checks.into_iter().partition(|c| matches!(c.what, What::Missing { .. }));
+        let (vanished, values): (Vec<Check>, Vec<Check>) =
+            rest.into_iter().partition(|c| matches!(c.what, What::Vanished { .. }));
+        Self { shapes, names, missing: part(missing), vanished: part(vanished), values }
+    }
+
+    fn observe(&mut self, event: &Event, behind: f64, seen: &Seen, notes: &mut Notes) {
+        let readings = Readings::of(event, &self.names);
+        let place = self.shapes.binary_search_by_key(&readings.kind, |(kind, _)| *kind);
+        let shape = place.map_or(Shape::default(), |i| self.shapes[i].1);
+        self.missing.observe(shape.has, readings.present, seen, notes);
+        self.vanished.observe(shape.often, readings.present, seen, notes);
+        for check in &mut self.values {
+            let case = check.case(match check.bit {
+                BEHIND_BIT => Reading::Amount(behind),
+                TIME_BIT => Reading::Category(seen.time.micros() as u64),
+                bit => readings.values[bit],
+            });
+            if let Some(case) = case {
+                check.observe(case, seen, notes);
+            }
+        }
+    }
 }
 
 /// The watch over a class.
@@ -67,8 +136,7 @@ impl ClassWatch {
     /// Takes the next record, the `number`-th of its source.
     pub fn observe(&mut self, event: &Event, number: u64, notes: &mut Notes) {
         let behind = self.go_on(event.time, number, notes);
-        let watching = matches!(self.phase, Phase::Watching { .. });
-        if watching && !mix64(self.course.records).is_multiple_of(SAMPLED) {
+        if self.compared >= ALL && !mix64(self.course.records).is_multiple_of(SAMPLED) {
             return;
         }
         let entity = event.entity().id().0;
@@ -79,20 +147,13 @@ impl ClassWatch {
             Phase::Learning(reference) => {
                 reference.add(event, entity, behind);
                 if reference.complete() {
-                    let Learnt { shapes, checks, names } = reference.learn();
-                    self.phase = Phase::Watching { shapes, checks, names };
+                    self.phase = Phase::Watching(Box::new(Watching::new(reference.learn())));
                 }
             }
-            Phase::Watching { shapes, checks, names } => {
+            Phase::Watching(watching) => {
                 self.compared += 1;
-                let readings = Readings::of(event, names);
-                let place = shapes.binary_search_by_key(&readings.kind, |(kind, _)| *kind);
-                let shape = place.map_or(Shape::default(), |i| shapes[i].1);
-                for check in checks {
-                    let case = case(check, &readings, shape, behind, event.time);
-                    let Some(case) = case else { continue };
-                    check.observe(case, entity, event.time, self.class, notes);
-                }
+                let seen = Seen { class: self.class, who: entity, time: event.time };
+                watching.observe(event, behind, &seen, notes);
             }
         }
     }
@@ -150,29 +211,6 @@ impl ClassWatch {
             cases: 1,
         })
     }
-}
-
-/// Is the record a case of this check? `None` where there is nothing to judge.
-fn case(
-    check: &mut Check,
-    readings: &Readings,
-    shape: Shape,
-    behind: f64,
-    time: Timestamp,
-) -> Option<bool> {
-    let judged = match check.what {
-        What::Missing { .. } => shape.has,
-        What::Vanished { .. } => shape.often,
-        _ => {
-            return check.case(match check.bit {
-                BEHIND_BIT => Reading::Amount(behind),
-                TIME_BIT => Reading::Category(time.micros() as u64),
-                bit => readings.values[bit],
-            });
-        }
-    };
-    let bit = 1u64 << check.bit;
-    (judged & bit != 0).then_some(readings.present & bit == 0)
 }
 
 /// Tells of a gap, or adds it to the note that tells of one already.
