@@ -53,8 +53,8 @@ pub(super) struct Check {
     pub note: Option<usize>,
 }
 
-/// So many times as many new values as there were before, and so many at least, are no growth of a
-/// vocabulary: by day there are more kinds of queries than by night, and a handful after an upgrade.
+/// New values that are told: so many times as many as there were before, and so many at least. By
+/// day there are more kinds of queries than by night, and a handful more after an upgrade.
 const MANY: (u64, u64) = (4, 20);
 
 /// Estimated distinct values of a sketch.

@@ -42,9 +42,10 @@ pub fn quality(note: &Note) -> String {
     let when = stretch(note.since, note.last, note.until);
     match &note.change {
         Change::Missing { before } => {
-            let before = share(*before);
+            let usual = share(*before);
             format!(
-                "{field} missing in {now} of {records} that used to have it {when} (before: {before})"
+                "{field} missing in {now} of {records} that used to have it {when} (before: \
+                 {usual})"
             )
         }
         Change::Vanished { before } => format!(
