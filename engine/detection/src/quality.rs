@@ -128,6 +128,7 @@ const fn plainer(a: &Change, b: &Change) -> bool {
         (a, b),
         (Change::Missing { .. }, Change::Vanished { .. })
             | (Change::Outside { .. }, Change::Shifted { .. })
+            | (Change::Varied { .. }, Change::Replaced { .. })
     )
 }
 

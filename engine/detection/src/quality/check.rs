@@ -32,6 +32,8 @@ pub(super) enum What {
     Constant { last: u64, before: u64 },
     /// None of the values `known`.
     Varied { known: Vec<u64>, new: Distinct<16> },
+    /// None of the values `known`, in most records.
+    Replaced { known: Vec<u64> },
     /// So far behind.
     Backwards { limit: f64, usual: f64, most: f64 },
     /// The same time as in the observation before.
@@ -80,7 +82,9 @@ impl Check {
             (What::Constant { last, .. }, Reading::Category(v) | Reading::Name(v)) => same(last, v),
             (What::Constant { last, .. }, Reading::Amount(v)) => same(last, v.to_bits()),
             (What::Stuck { last }, Reading::Category(v)) => same(last, v),
-            (What::Varied { known, .. }, Reading::Category(v)) => known.binary_search(&v).is_err(),
+            (What::Varied { known, .. } | What::Replaced { known }, Reading::Category(v)) => {
+                known.binary_search(&v).is_err()
+            }
             (What::Backwards { limit, .. }, Reading::Amount(v)) => v > *limit,
             _ => return None,
         };
@@ -185,6 +189,7 @@ impl Check {
             What::Varied { known, new } => {
                 Change::Varied { before: known.len() as u64, new: distinct(new) }
             }
+            What::Replaced { known } => Change::Replaced { before: known.len() as u64 },
             What::Backwards { usual, most, .. } => {
                 Change::Backwards { seconds: *most, usual: *usual }
             }

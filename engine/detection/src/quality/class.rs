@@ -36,6 +36,7 @@ enum Phase {
 #[derive(Clone, Debug)]
 struct Watching {
     shapes: Vec<(u64, Shape)>,
+    other: Shape,
     names: Vec<Text>,
     missing: Presence,
     vanished: Presence,
@@ -67,7 +68,7 @@ impl Presence {
 
 impl Watching {
     fn new(learnt: Learnt) -> Self {
-        let Learnt { shapes, checks, names } = learnt;
+        let Learnt { shapes, other, checks, names } = learnt;
         let part = |checks: Vec<Check>| Presence {
             checks: checks.into_iter().map(|c| (c.bit, c)).collect(),
             busy: 0,
@@ -76,13 +77,13 @@ impl Watching {
             checks.into_iter().partition(|c| matches!(c.what, What::Missing { .. }));
         let (vanished, values): (Vec<Check>, Vec<Check>) =
             rest.into_iter().partition(|c| matches!(c.what, What::Vanished { .. }));
-        Self { shapes, names, missing: part(missing), vanished: part(vanished), values }
+        Self { shapes, other, names, missing: part(missing), vanished: part(vanished), values }
     }
 
     fn observe(&mut self, event: &Event, behind: f64, seen: &Seen, notes: &mut Notes) {
         let readings = Readings::of(event, &self.names);
         let place = self.shapes.binary_search_by_key(&readings.kind, |(kind, _)| *kind);
-        let shape = place.map_or(Shape::default(), |i| self.shapes[i].1);
+        let shape = place.map_or(self.other, |i| self.shapes[i].1);
         self.missing.observe(shape.has, readings.present, seen, notes);
         self.vanished.observe(shape.often, readings.present, seen, notes);
         for check in &mut self.values {

@@ -68,6 +68,11 @@ pub enum Change {
         /// Different new ones since, by estimate.
         new: u64,
     },
+    /// Mostly values that were never seen before: another vocabulary.
+    Replaced {
+        /// Different values before.
+        before: u64,
+    },
     /// Nothing came for long, then it went on.
     Gap {
         /// Seconds without a record: the longest such gap.

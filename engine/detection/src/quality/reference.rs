@@ -23,6 +23,7 @@ const MISSING: f64 = 0.01;
 const OUTSIDE: f64 = 0.01;
 const VARIED: f64 = 0.02;
 const SHIFTED: f64 = 0.5;
+const REPLACED: f64 = 0.5;
 const BACKWARDS: f64 = 0.01;
 /// Of the chance that the next value equals this one: some 400 equal values in a row are told.
 const CONSTANT: f64 = 0.95;
@@ -78,6 +79,8 @@ pub(super) struct Reference {
 /// What comes of a reference.
 pub(super) struct Learnt {
     pub shapes: Vec<(u64, Shape)>,
+    /// What a record of an unknown kind has: what makes a kind, of which something may be gone.
+    pub other: Shape,
     pub checks: Vec<Check>,
     pub names: Vec<Text>,
 }
@@ -193,7 +196,8 @@ impl Reference {
             };
             Check::new(bit, self.name(bit), what, rate)
         });
-        Learnt { checks: checks.collect(), shapes, names: self.names.clone() }
+        let other = self.shape(&Kind::new());
+        Learnt { checks: checks.collect(), shapes, other, names: self.names.clone() }
     }
 
     fn name(&self, bit: usize) -> Option<Text> {
@@ -294,7 +298,9 @@ impl Reference {
             // Good and Turing: what was seen once is as frequent as what was never seen.
             let once = counts.values().filter(|&&n| n == 1).count();
             let tolerated = (TIMES * at_most(once, values.len())).max(VARIED);
-            let known = counts.into_keys().collect();
+            let known: Vec<u64> = counts.into_keys().collect();
+            let replaced = tolerated.max(REPLACED);
+            whats.push((bit, What::Replaced { known: known.clone() }, replaced));
             whats.push((bit, What::Varied { known, new: Default::default() }, tolerated));
         }
     }

@@ -103,6 +103,9 @@ fn a_field_that_vanishes_is_told() {
     assert!((0.07..0.14).contains(&share), "{share}");
     let told = notes(3, AMOUNT, |_, e| flow(e).service = None);
     assert!(matches!(only(&told, "service"), Change::Vanished { .. }));
+    // Without it a record is of a kind never seen.
+    let told = notes(5, AMOUNT, |_, e| flow(e).protocol = Protocol::Other);
+    assert!(matches!(only(&told, "proto"), Change::Missing { .. }));
     let told = notes(4, AMOUNT, |_, e| e.extra.clear());
     assert!(matches!(only(&told, "tunnel"), Change::Missing { .. }));
 }
@@ -144,6 +147,12 @@ fn one_value_and_too_many_are_told() {
     });
     let Change::Varied { before: 1, new } = only(&told, "service") else { panic!("{told:?}") };
     assert!((500..1_500).contains(&new), "{new}");
+    // Another spelling of as many words.
+    let told = notes(4, AMOUNT, |_, e| {
+        let f = flow(e);
+        f.service = f.service.take().map(|_| Text::from("tls"));
+    });
+    assert!(matches!(only(&told, "service"), Change::Replaced { before: 1 }));
 }
 
 #[test]

@@ -80,6 +80,11 @@ pub fn quality(note: &Note) -> String {
             about(*new),
             number(*before)
         ),
+        Change::Replaced { before } => format!(
+            "{field} has values never seen before in {now} of {records} that have it {when} \
+             (before: {} values)",
+            number(*before)
+        ),
         change => of_time(note, change, &records, &when),
     }
 }
