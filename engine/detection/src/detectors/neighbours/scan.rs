@@ -1,20 +1,28 @@
-//! The nearest points to a row, by comparing with all of them: first roughly, in bytes, then
-//! exactly those that can be near enough.
+//! The nearest points to a row: groups of points that lie together are ruled out by the box around
+//! them, the points of the others by a rough comparison, and what is left is compared exactly.
 //!
-//! A byte says in which of 256 equal cells of its column a value lies. Values that are `n` cells
-//! apart differ by more than `n - 1` cells, so that the sum of the differences of bytes, which
-//! processors take sixteen at a time, gives a lower bound of the distance. It changes no result.
+//! Boxes and rough comparisons are in bytes. A byte says in which of 256 equal cells of its column
+//! a value lies. Values that are `n` cells apart differ by more than `n - 1` cells, so that the sum
+//! of the differences of bytes, which processors take by the dozen, gives a lower bound of the
+//! distance. It changes no result.
 
 use super::{NEIGHBOUR_COLUMNS, NEIGHBOUR_POINTS};
+
+mod sums;
+mod together;
+use sums::{Sums, any_below, outside};
 
 /// Columns added to a sum at a time.
 const QUAD: usize = 4;
 
-/// Points compared at a time: as many as a register holds bytes.
-const LANES: usize = 16;
+/// Points compared at a time: as many as a register of AVX2 holds bytes, or two of SSE2.
+const LANES: usize = 32;
 
 /// Groups of so many points that there may be.
 const GROUPS: usize = NEIGHBOUR_POINTS.div_ceil(LANES);
+
+/// Boxes are compared as many at a time as points.
+const BLOCKS: usize = GROUPS.div_ceil(LANES);
 
 /// The byte of a column's middle.
 const MIDDLE: f32 = 128.0;
@@ -28,7 +36,7 @@ const UNCUT: f64 = 0.99;
 const SLACK: f32 = 1e-4;
 
 /// Points of a group that are compared one by one; more are compared all together.
-const FEW: u8 = 4;
+const FEW: usize = 5;
 
 type Quad = [f32; QUAD];
 type Lanes = [u8; LANES];
@@ -41,11 +49,15 @@ pub(super) struct Points {
     cell: f32,
     /// `groups x quads`: a group's points, column after column, filled up with infinities.
     exact: Vec<[[f32; LANES]; QUAD]>,
-    count: usize,
+    /// Number of each point, in the order of the groups.
+    numbers: Vec<u32>,
     /// [`QUAD`]s of columns.
     quads: usize,
     /// `groups x quads`: the bytes of a group's points, column after column.
     rough: Vec<[Lanes; QUAD]>,
+    /// `blocks x quads`: the least and the greatest bytes of a block's groups, column after column.
+    boxes: Vec<[[Lanes; QUAD]; 2]>,
+    sums: Sums,
 }
 
 /// Where the points lie in a column.
@@ -64,7 +76,7 @@ pub(super) struct Near {
 }
 
 /// Nothing found yet. Models have at least `K` points.
-const NOWHERE: Near = Near { distance: f32::INFINITY, point: 0 };
+const NOWHERE: Near = Near { distance: f32::INFINITY, point: u32::MAX };
 
 impl Points {
     /// Lays out `points x width` values.
@@ -77,22 +89,40 @@ impl Points {
         away.sort_unstable_by(f32::total_cmp);
         let reach = away.get((away.len() as f64 * UNCUT) as usize).copied().unwrap_or(0.0);
         let cell = (2.0 * reach / MIDDLE).max(1e-6);
-        let (count, quads) = (values.len() / width, width.div_ceil(QUAD));
-        let mut points = Self { columns, cell, exact: vec![], count, quads, rough: vec![] };
-        for group in values.chunks(LANES * width) {
+        let quads = width.div_ceil(QUAD);
+        let numbers = together::order(values, width, LANES);
+        let blocks = numbers.len().div_ceil(LANES).div_ceil(LANES);
+        let boxes = vec![[[[u8::MAX; LANES]; QUAD], [[0; LANES]; QUAD]]; blocks * quads];
+        let (exact, rough, sums) = (Vec::new(), Vec::new(), Sums::fastest());
+        let mut points = Self { columns, cell, exact, numbers, quads, rough, boxes, sums };
+        for (g, group) in points.numbers.clone().chunks(LANES).enumerate() {
             let at = points.rough.len();
             points.rough.resize(at + quads, [[0; LANES]; QUAD]);
             points.exact.resize(at + quads, [[f32::INFINITY; LANES]; QUAD]);
-            for (lane, point) in group.chunks_exact(width).enumerate() {
+            for (lane, &number) in group.iter().enumerate() {
+                let point = &values[number as usize * width..][..width];
                 let columns = points.exact[at..].as_flattened_mut();
                 let filled = quads_of(point);
                 columns.iter_mut().zip(filled.as_flattened()).for_each(|(c, &v)| c[lane] = v);
                 let (bytes, _) = points.roughly(point);
                 let columns = points.rough[at..].as_flattened_mut();
                 columns.iter_mut().zip(bytes).for_each(|(column, byte)| column[lane] = byte);
+                points.widen(g, &bytes);
             }
         }
         points
+    }
+
+    /// Widens a group's box to a point's bytes.
+    fn widen(&mut self, group: usize, bytes: &[u8; NEIGHBOUR_COLUMNS]) {
+        let (block, lane) = (group / LANES, group % LANES);
+        let quads = &mut self.boxes[block * self.quads..][..self.quads];
+        for ([least, most], bytes) in quads.iter_mut().zip(bytes.as_chunks::<QUAD>().0) {
+            for ((least, most), &byte) in least.iter_mut().zip(most).zip(bytes) {
+                least[lane] = least[lane].min(byte);
+                most[lane] = most[lane].max(byte);
+            }
+        }
     }
 
     /// The cells of a row that is moved to where the points lie, and how far it had to be moved:
@@ -112,7 +142,7 @@ impl Points {
     /// The sum of differences of bytes from which on no point is nearer than `limit`.
     fn enough(&self, limit: f32, moved: f32) -> i16 {
         let left = limit * (1.0 + SLACK) - moved * (1.0 - SLACK);
-        let lost = self.columns.len() as f32 * (1.0 + SLACK);
+        let lost = self.columns.len() as f32 * SLACK;
         ((left / self.cell + lost) as i16).saturating_add(1)
     }
 
@@ -121,44 +151,81 @@ impl Points {
         let (bytes, moved) = self.roughly(row);
         let spread = bytes.map(|byte| [byte; LANES]);
         let bytes = &spread.as_chunks::<QUAD>().0[..self.quads];
-        let mut sums = [[0; LANES]; GROUPS];
-        let groups = self.rough.chunks_exact(self.quads);
-        let sums = &mut sums[..groups.len()];
-        sums.iter_mut().zip(groups).for_each(|(sums, group)| *sums = apart(group, bytes));
         let row = &quads_of(row)[..self.quads];
-        let exact = |group: usize| &self.exact[group * self.quads..][..self.quads];
+        let far = self.boxes(bytes);
+        let far = &far.as_flattened()[..self.numbers.len().div_ceil(LANES)];
+        // The points of the nearest box say how near there are some at least.
+        let mut best = [NOWHERE; K];
+        let first = (0..far.len()).min_by_key(|&g| far[g]).unwrap_or_default();
+        self.compare(first, row, |_| true, &mut best);
+        let mut limit = best[K - 1].distance;
+        let mut enough = self.enough(limit, moved);
+        let mut sums = [[i16::MAX; LANES]; GROUPS];
+        let sums = &mut sums[..far.len()];
+        let groups = self.rough.chunks_exact(self.quads).zip(far);
+        for (sums, (group, _)) in sums.iter_mut().zip(groups).filter(|g| *g.1.1 < enough) {
+            *sums = (self.sums.apart)(group, bytes);
+        }
         // No more than `K` points are nearer than the farthest of the `K` that seem nearest.
+        limit = limit.min(self.seemingly::<K>(sums, row));
+        enough = self.enough(limit, moved);
+        best = [NOWHERE; K];
+        for (g, sums) in sums.iter().enumerate() {
+            if any_below(sums, enough) {
+                self.compare(g, row, |lane| sums[lane] < enough, &mut best);
+                enough = self.enough(limit.min(best[K - 1].distance), moved);
+            }
+        }
+        best
+    }
+
+    /// How far the boxes of the groups are at least, in cells.
+    fn boxes(&self, bytes: &[[Lanes; QUAD]]) -> [[i16; LANES]; BLOCKS] {
+        let mut far = [[0; LANES]; BLOCKS];
+        let blocks = self.boxes.chunks_exact(self.quads);
+        far.iter_mut().zip(blocks).for_each(|(far, block)| *far = outside(block, bytes));
+        far
+    }
+
+    /// The distance of the farthest of the `K` points with the least sums.
+    fn seemingly<const K: usize>(&self, sums: &[[i16; LANES]], row: &[Quad]) -> f32 {
         let (mut seem, mut limit) = ([NOWHERE; K], i16::MAX);
         for (g, sums) in sums.iter().enumerate() {
             if any_below(sums, limit) {
-                for (lane, &sum) in sums.iter().take(self.count - g * LANES).enumerate() {
+                let left = self.numbers.len() - g * LANES;
+                for (lane, &sum) in sums.iter().take(left).enumerate() {
                     let point = (g * LANES + lane) as u32;
                     insert(&mut seem, Near { distance: f32::from(sum), point });
                 }
                 limit = seem[K - 1].distance as i16;
             }
         }
-        let limit = seem.iter().fold(0.0, |most: f32, near| {
+        seem.iter().fold(0.0, |most: f32, near| {
             let (group, lane) = (near.point as usize / LANES, near.point as usize % LANES);
-            most.max(distance(exact(group), row, lane))
-        });
-        let (mut best, mut enough) = ([NOWHERE; K], self.enough(limit, moved));
-        for (g, sums) in sums.iter().enumerate() {
-            if any_below(sums, enough) {
-                let worst = best[K - 1].distance;
-                let few = sums.iter().map(|&sum| u8::from(sum < enough)).sum::<u8>() <= FEW;
-                let all = if few { [0.0; LANES] } else { distances(exact(g), row) };
-                if !all.iter().fold(false, |any, &d| any | (d < worst)) {
-                    continue;
-                }
-                for lane in (0..LANES).filter(|&lane| sums[lane] < enough) {
-                    let distance = if few { distance(exact(g), row, lane) } else { all[lane] };
-                    insert(&mut best, Near { distance, point: (g * LANES + lane) as u32 });
-                }
-                enough = self.enough(limit.min(best[K - 1].distance), moved);
-            }
+            most.max(distance(self.exactly(group), row, lane))
+        })
+    }
+
+    /// Compares a row with those points of a group that can be near, by their lanes.
+    fn compare<const K: usize>(
+        &self,
+        group: usize,
+        row: &[Quad],
+        near: impl Fn(usize) -> bool,
+        best: &mut [Near; K],
+    ) {
+        let numbers = self.numbers.chunks(LANES).nth(group).unwrap_or_default();
+        let lanes = || (0..numbers.len()).filter(|&lane| near(lane));
+        let few = lanes().count() <= FEW;
+        let all = if few { [0.0; LANES] } else { (self.sums.distances)(self.exactly(group), row) };
+        for lane in lanes() {
+            let distance = if few { distance(self.exactly(group), row, lane) } else { all[lane] };
+            insert(best, Near { distance, point: numbers[lane] });
         }
-        best
+    }
+
+    fn exactly(&self, group: usize) -> &[[[f32; LANES]; QUAD]] {
+        &self.exact[group * self.quads..][..self.quads]
     }
 
     /// What [`Self::nearest`] finds, by comparing exactly with all.
@@ -166,9 +233,9 @@ impl Points {
     pub(super) fn plainly<const K: usize>(&self, row: &[f32]) -> [Near; K] {
         let row = &quads_of(row)[..self.quads];
         let mut best = [NOWHERE; K];
-        for (point, at) in (0..self.count).map(|p| (p as u32, p)) {
-            let exact = &self.exact[at / LANES * self.quads..][..self.quads];
-            insert(&mut best, Near { distance: distance(exact, row, at % LANES), point });
+        for (at, &point) in self.numbers.iter().enumerate() {
+            let distance = distance(self.exactly(at / LANES), row, at % LANES);
+            insert(&mut best, Near { distance, point });
         }
         best
     }
@@ -189,31 +256,6 @@ fn quads_of(row: &[f32]) -> [Quad; NEIGHBOUR_COLUMNS / QUAD] {
     quads
 }
 
-/// The sums of differences of a group's bytes. Four columns add up to at most 255, which only makes
-/// a bound lower. Written so that every loop becomes one instruction for all lanes, which it does
-/// not where it is inlined.
-#[inline(never)]
-fn apart(group: &[[Lanes; QUAD]], row: &[[Lanes; QUAD]]) -> [i16; LANES] {
-    let mut sums = [0; LANES];
-    for ([a, b, c, d], [w, x, y, z]) in group.iter().zip(row) {
-        let mut four = [0u8; LANES];
-        for i in 0..LANES {
-            let first = a[i].abs_diff(w[i]).saturating_add(b[i].abs_diff(x[i]));
-            let second = c[i].abs_diff(y[i]).saturating_add(d[i].abs_diff(z[i]));
-            four[i] = first.saturating_add(second);
-        }
-        for i in 0..LANES {
-            sums[i] += i16::from(four[i]);
-        }
-    }
-    sums
-}
-
-fn any_below(sums: &[i16; LANES], limit: i16) -> bool {
-    // Without a branch a lane, so that it becomes a comparison of all.
-    sums.iter().fold(false, |any, &sum| any | (sum < limit))
-}
-
 /// The distance of one point of a group.
 fn distance(group: &[[[f32; LANES]; QUAD]], row: &[Quad], lane: usize) -> f32 {
     group.iter().zip(row).fold(0.0, |sum, ([a, b, c, d], [w, x, y, z])| {
@@ -223,25 +265,14 @@ fn distance(group: &[[[f32; LANES]; QUAD]], row: &[Quad], lane: usize) -> f32 {
     })
 }
 
-/// The distances of all points of a group, with the additions of [`distance`].
-#[inline(never)]
-fn distances(group: &[[[f32; LANES]; QUAD]], row: &[Quad]) -> [f32; LANES] {
-    let mut sums = [0.0; LANES];
-    for ([a, b, c, d], &[w, x, y, z]) in group.iter().zip(row) {
-        for i in 0..LANES {
-            let first = (w - a[i]).abs() + (x - b[i]).abs();
-            let second = (y - c[i]).abs() + (z - d[i]).abs();
-            sums[i] += first + second;
-        }
-    }
-    sums
-}
-
 fn insert<const K: usize>(best: &mut [Near; K], new: Near) {
-    if new.distance >= best[K - 1].distance {
+    let before = |a: &Near, b: &Near| {
+        a.distance < b.distance || a.distance == b.distance && a.point < b.point
+    };
+    if !before(&new, &best[K - 1]) {
         return;
     }
-    let at = best.partition_point(|b| b.distance <= new.distance);
+    let at = best.partition_point(|b| before(b, &new));
     best[at..].rotate_right(1);
     best[at] = new;
 }
