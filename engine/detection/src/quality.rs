@@ -32,7 +32,7 @@ pub use note::{Change, Note};
 use check::Notes;
 use class::{ClassWatch, tell_gap};
 use freshness::{Course, Step};
-use rate::{Outcome, Rate, at_most};
+use rate::{Rate, at_most};
 use std::collections::BTreeMap;
 use threat::{EventBatch, EventClass, IntakeCounts, Timestamp};
 
@@ -89,35 +89,8 @@ impl Watched {
         }
         for i in 0..seen {
             let case = i < cases;
-            match self.rate.observe(case, 0, time, true) {
-                Outcome::Quiet => {}
-                Outcome::Told(stretch) => {
-                    self.note = notes.add(Note {
-                        class: None,
-                        field: None,
-                        change,
-                        since: stretch.since,
-                        last: time,
-                        until: None,
-                        looked_at: stretch.seen,
-                        cases: stretch.cases,
-                    });
-                }
-                outcome => {
-                    let Some(note) = self.note.and_then(|n| notes.told.get_mut(n)) else {
-                        continue;
-                    };
-                    note.looked_at += 1;
-                    note.change = change;
-                    if case {
-                        note.cases += 1;
-                        note.last = note.last.max(time);
-                    }
-                    if outcome == Outcome::Healed {
-                        note.until = Some(time);
-                    }
-                }
-            }
+            let outcome = self.rate.observe(case, 0, time, true);
+            notes.follow(&mut self.note, (None, None), change, outcome, (case, time));
         }
     }
 }

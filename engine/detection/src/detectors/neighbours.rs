@@ -2,8 +2,8 @@
 //! benign rows (after Ramaswamy, Rastogi, Shim: "Efficient algorithms for mining outliers from
 //! large data sets", SIGMOD 2000).
 //!
-//! Every row is compared with the whole sample, many points at a time, first roughly (`scan`), which
-//! changes no result. There is no tree to descend: at twenty columns one would be slower.
+//! Every row is compared with the whole sample, many points at a time and first roughly (`scan`),
+//! which changes no result. There is no tree to descend: at twenty columns one would be slower.
 
 use crate::block::Block;
 use crate::detector::{Entry, Error, Explanation, Model, RowScore, Scorer, Train, TrainOptions};

@@ -143,33 +143,10 @@ impl Check {
     fn count(&mut self, case: bool, seen: &Seen, notes: &mut Notes) {
         let Seen { class, who, time } = *seen;
         let credible = self.credible();
-        match self.rate.observe(case, who, time, credible) {
-            Outcome::Quiet => {}
-            Outcome::Told(stretch) => {
-                self.note = notes.add(Note {
-                    class: Some(class),
-                    field: self.field.clone(),
-                    change: self.change(),
-                    since: stretch.since,
-                    last: time,
-                    until: None,
-                    looked_at: stretch.seen,
-                    cases: stretch.cases,
-                });
-            }
-            outcome => {
-                let change = self.change();
-                let Some(note) = self.note.and_then(|n| notes.told.get_mut(n)) else { return };
-                note.looked_at += 1;
-                note.change = change;
-                if case {
-                    note.cases += 1;
-                    note.last = note.last.max(time);
-                }
-                if outcome == Outcome::Healed {
-                    note.until = Some(time);
-                }
-            }
+        let outcome = self.rate.observe(case, who, time, credible);
+        if outcome != Outcome::Quiet {
+            let (about, change) = ((Some(class), self.field.as_ref()), self.change());
+            notes.follow(&mut self.note, about, change, outcome, (case, time));
         }
     }
 
@@ -223,5 +200,41 @@ impl Notes {
         }
         self.told.push(note);
         Some(self.told.len() - 1)
+    }
+
+    /// Tells of what an observation at `time` led to, or keeps the note at `place`, which tells of
+    /// it already, up to date.
+    pub fn follow(
+        &mut self,
+        place: &mut Option<usize>,
+        (class, field): (Option<EventClass>, Option<&Text>),
+        change: Change,
+        outcome: Outcome,
+        (case, time): (bool, Timestamp),
+    ) {
+        if let Outcome::Told(stretch) = outcome {
+            *place = self.add(Note {
+                class,
+                field: field.cloned(),
+                change,
+                since: stretch.since,
+                last: time,
+                until: None,
+                looked_at: stretch.seen,
+                cases: stretch.cases,
+            });
+            return;
+        }
+        let told = outcome != Outcome::Quiet;
+        let Some(note) = place.filter(|_| told).and_then(|n| self.told.get_mut(n)) else { return };
+        note.looked_at += 1;
+        note.change = change;
+        if case {
+            note.cases += 1;
+            note.last = note.last.max(time);
+        }
+        if outcome == Outcome::Healed {
+            note.until = Some(time);
+        }
     }
 }

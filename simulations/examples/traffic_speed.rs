@@ -1,4 +1,4 @@
-//! How fast records are made and written, into nothing: `speed [SECONDS_OF_TRAFFIC]`.
+//! How fast records are made and written, into nothing: `traffic_speed [SECONDS_OF_TRAFFIC]`.
 
 use simulations::traffic::writers::{Format, Log, Writer, zeek_tsv::ZeekTsv};
 use simulations::traffic::{Record, Scenario, Traffic, throughput};

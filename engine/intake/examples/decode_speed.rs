@@ -1,6 +1,6 @@
 //! CPU time per record of decoding one file, over several rounds.
 //!
-//! `cargo run --release -p intake --example speed -- FILE [ROUNDS]`
+//! `cargo run --release -p intake --example decode_speed -- FILE [ROUNDS]`
 #![allow(clippy::disallowed_methods, reason = "a measurement reads a file and a clock")]
 
 use intake::{Decoder, Options};
