@@ -93,6 +93,8 @@ impl ThreatState {
         clock: &mut HybridClock,
         now: Timestamp,
     ) -> Result<Taken, Error> {
+        // Before the clock, which a forged record must not move.
+        record.check()?;
         if let Some(last) = record.handling().and_then(Handling::last) {
             clock.observe(now, last)?;
         }

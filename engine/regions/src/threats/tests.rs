@@ -183,6 +183,11 @@ fn what_no_node_makes_is_refused_and_changes_nothing() {
     let now = Timestamp::from_micros(1);
     assert!(state.receive(record.clone(), &mut clock, now).is_err());
     assert_eq!(state.digests(), &before);
+    // A record that is refused moves no clock either.
+    let mut forged = record.clone();
+    forged.id = ThreatId(5);
+    assert!(state.receive(forged, &mut clock, now.plus_secs(2.0)).is_err());
+    assert_eq!(clock.tick(now).wall, now);
     assert_eq!(state.receive(record, &mut clock, now.plus_secs(2.0)).unwrap(), Taken::Grown);
 }
 
