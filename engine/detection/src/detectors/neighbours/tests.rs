@@ -31,7 +31,7 @@ fn planted_outliers_rank_first() {
 
 #[test]
 fn same_rows_and_seed_give_the_same_bytes() {
-    let train = benign(3_000, 6, 4);
+    let train = benign(NEIGHBOUR_POINTS + 500, 6, 4);
     let encode =
         |seed| Neighbours::train(&train, &TrainOptions { seed }).unwrap().encode().unwrap();
     assert_eq!(encode(1), encode(1));

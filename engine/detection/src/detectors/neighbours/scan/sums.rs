@@ -1,140 +1,153 @@
-//! Sums over all columns for the points of a group, by the widest instructions there are.
+//! Rough comparison of a row with all points, by the widest instructions there are.
 //!
-//! Compilers turn the loops below into one instruction for many lanes, and only know of those that
-//! every processor of a kind has. What takes half the time is therefore built a second time for
-//! AVX2 and chosen when a sample is loaded. Neither way fuses or reorders additions: the sums are
-//! the same bit by bit.
+//! Compilers only use what every processor of a kind has, and do not find the one instruction that
+//! adds the differences of eight bytes. What takes most of the time is therefore built a second
+//! time for AVX2 and chosen when a sample is loaded. The sums are the same: they are whole numbers.
 
-use super::{LANES, Lanes, QUAD, Quad};
+use super::{EIGHT, LANES};
 
-/// The sums over all columns that take most of the time, for the points of a group.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sums {
-    /// Differences of bytes, a lower bound of distances in cells.
-    pub apart: fn(&[[Lanes; QUAD]], &[[Lanes; QUAD]]) -> [i16; LANES],
-    /// Exact distances.
-    pub distances: fn(&[[[f32; LANES]; QUAD]], &[Quad]) -> [f32; LANES],
+/// Points whose words a register holds.
+const WORDS: usize = 4;
+
+/// Registers of a group.
+const REGISTERS: usize = LANES / WORDS;
+
+/// The bytes of eight columns for the points of a group: a word each.
+pub(super) type Eight = [[u64; WORDS]; REGISTERS];
+
+/// One sum for each point of a group.
+pub(super) type Sums = [i16; LANES];
+
+/// The sums of a group, and the least of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Compared {
+    pub sums: Sums,
+    pub least: i16,
 }
 
-impl Sums {
-    /// By what every processor has.
-    const ANYWHERE: Self = Self { apart: apart_anywhere, distances: distances_anywhere };
+/// Sums the differences of bytes between points (`groups x eights`) and a row, less what each point
+/// was rounded. 128 columns of bytes that differ by 255 are within an `i16`.
+pub(super) type Apart = fn(&[Eight], &[u64], &[Sums], &mut [Compared]);
 
-    /// The fastest on this processor; the same sums, bit by bit.
-    pub fn fastest() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        #[expect(
-            unsafe_code,
-            reason = "compilers cannot know the processor; it takes half the time"
-        )]
-        if std::arch::is_x86_feature_detected!("avx2") {
-            // SAFETY: both functions are safe but for needing AVX2, which this processor has.
-            return Self {
-                apart: |group, row| unsafe { apart_avx2(group, row) },
-                distances: |group, row| unsafe { distances_avx2(group, row) },
-            };
-        }
-        Self::ANYWHERE
+/// Where the word of a lane is: its register, and its place there. Four registers of words end as
+/// one of sums, the first words of all four first.
+pub(super) fn place(lane: usize) -> (usize, usize) {
+    (lane / 16 * 4 + lane % 4, lane % 16 / 4)
+}
+
+/// The fastest on this processor.
+pub(super) fn fastest() -> Apart {
+    #[cfg(target_arch = "x86_64")]
+    #[expect(unsafe_code, reason = "compilers cannot know the processor; it is four times faster")]
+    if std::arch::is_x86_feature_detected!("avx2") {
+        // SAFETY: the function is safe but for needing AVX2, which this processor has.
+        return |points, row, rounded, found| unsafe { avx2::apart(points, row, rounded, found) };
     }
+    apart
 }
 
 #[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn apart_avx2(group: &[[Lanes; QUAD]], row: &[[Lanes; QUAD]]) -> [i16; LANES] {
-    apart(group, row)
-}
+mod avx2 {
+    use super::{Compared, Eight, REGISTERS, Sums, WORDS, less};
+    use std::arch::x86_64::{
+        __m256i, _mm256_add_epi64, _mm256_extract_epi64, _mm256_or_si256, _mm256_sad_epu8,
+        _mm256_set1_epi64x, _mm256_setr_epi64x, _mm256_setzero_si256, _mm256_slli_epi64,
+    };
 
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2")]
-fn distances_avx2(group: &[[[f32; LANES]; QUAD]], row: &[Quad]) -> [f32; LANES] {
-    distances(group, row)
-}
-
-fn apart_anywhere(group: &[[Lanes; QUAD]], row: &[[Lanes; QUAD]]) -> [i16; LANES] {
-    apart(group, row)
-}
-
-fn distances_anywhere(group: &[[[f32; LANES]; QUAD]], row: &[Quad]) -> [f32; LANES] {
-    distances(group, row)
-}
-
-/// Four columns add up to at most 255, which only makes a bound lower. Written so that every loop
-/// becomes one instruction for all lanes, in a function of its own.
-#[inline(always)]
-fn apart(group: &[[Lanes; QUAD]], row: &[[Lanes; QUAD]]) -> [i16; LANES] {
-    let mut sums = [0; LANES];
-    for ([a, b, c, d], [w, x, y, z]) in group.iter().zip(row) {
-        let mut four = [0u8; LANES];
-        for i in 0..LANES {
-            let at_least = |a: u8, b: u8| a.abs_diff(b).saturating_sub(1);
-            let first = at_least(a[i], w[i]).saturating_add(at_least(b[i], x[i]));
-            let second = at_least(c[i], y[i]).saturating_add(at_least(d[i], z[i]));
-            four[i] = first.saturating_add(second);
-        }
-        for i in 0..LANES {
-            sums[i] += i16::from(four[i]);
+    #[target_feature(enable = "avx2")]
+    pub(super) fn apart(points: &[Eight], row: &[u64], rounded: &[Sums], found: &mut [Compared]) {
+        let groups = points.chunks_exact(points.len() / rounded.len());
+        for ((group, rounded), found) in groups.zip(rounded).zip(found) {
+            let mut sums = [_mm256_setzero_si256(); REGISTERS];
+            for (points, &row) in group.iter().zip(row) {
+                let row = _mm256_set1_epi64x(row as i64);
+                for (sum, words) in sums.iter_mut().zip(points) {
+                    *sum = _mm256_add_epi64(*sum, _mm256_sad_epu8(load(words), row));
+                }
+            }
+            *found = less(gather(sums), rounded);
         }
     }
-    sums
-}
 
-/// The distances of all points of a group, with the additions of [`distance`].
-#[inline(always)]
-fn distances(group: &[[[f32; LANES]; QUAD]], row: &[Quad]) -> [f32; LANES] {
-    let mut sums = [0.0; LANES];
-    for ([a, b, c, d], &[w, x, y, z]) in group.iter().zip(row) {
-        for i in 0..LANES {
-            let first = (w - a[i]).abs() + (x - b[i]).abs();
-            let second = (y - c[i]).abs() + (z - d[i]).abs();
-            sums[i] += first + second;
-        }
+    #[target_feature(enable = "avx2")]
+    fn load([a, b, c, d]: &[u64; WORDS]) -> __m256i {
+        _mm256_setr_epi64x(*a as i64, *b as i64, *c as i64, *d as i64)
     }
-    sums
-}
 
-/// How far a row's bytes lie outside of boxes, as [`apart`] counts.
-#[inline(never)]
-pub(super) fn outside(block: &[[[Lanes; QUAD]; 2]], row: &[[Lanes; QUAD]]) -> [i16; LANES] {
-    let mut sums = [0; LANES];
-    for ([least, most], bytes) in block.iter().zip(row) {
-        for ((least, most), byte) in least.iter().zip(most).zip(bytes) {
-            for i in 0..LANES {
-                // One of the two is 0.
-                let out = least[i].saturating_sub(byte[i]) | byte[i].saturating_sub(most[i]);
-                sums[i] += i16::from(out.saturating_sub(1));
+    /// Sums of 16 bits, as [`super::place`] says. None is longer.
+    #[target_feature(enable = "avx2")]
+    fn gather([a, b, c, d, e, f, g, h]: [__m256i; REGISTERS]) -> Sums {
+        let mut lanes = Sums::default();
+        let halves = lanes.as_chunks_mut::<16>().0.iter_mut();
+        for (half, [a, b, c, d]) in halves.zip([[a, b, c, d], [e, f, g, h]]) {
+            let ab = _mm256_or_si256(a, _mm256_slli_epi64::<16>(b));
+            let cd = _mm256_or_si256(c, _mm256_slli_epi64::<16>(d));
+            let all = _mm256_or_si256(ab, _mm256_slli_epi64::<32>(cd));
+            let words = [
+                _mm256_extract_epi64::<0>(all),
+                _mm256_extract_epi64::<1>(all),
+                _mm256_extract_epi64::<2>(all),
+                _mm256_extract_epi64::<3>(all),
+            ];
+            for (four, word) in half.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+                *four = [0, 16, 32, 48].map(|shift| (word >> shift) as i16);
             }
         }
+        lanes
     }
-    sums
 }
 
-pub(super) fn any_below(sums: &[i16; LANES], limit: i16) -> bool {
-    // Without a branch a lane, so that it becomes a comparison of all.
-    sums.iter().fold(false, |any, &sum| any | (sum < limit))
+fn apart(points: &[Eight], row: &[u64], rounded: &[Sums], found: &mut [Compared]) {
+    let groups = points.chunks_exact(points.len() / rounded.len());
+    for ((group, rounded), found) in groups.zip(rounded).zip(found) {
+        let sums = std::array::from_fn(|lane| {
+            let (register, word) = place(lane);
+            let differences = group.iter().zip(row).map(|(points, row)| {
+                differences(points[register][word].to_le_bytes(), row.to_le_bytes())
+            });
+            differences.sum()
+        });
+        *found = less(sums, rounded);
+    }
+}
+
+/// A group's sums less what its points were rounded.
+#[inline(always)]
+fn less(mut sums: Sums, rounded: &Sums) -> Compared {
+    sums.iter_mut().zip(rounded).for_each(|(sum, rounded)| *sum = sum.saturating_sub(*rounded));
+    Compared { sums, least: sums.iter().fold(i16::MAX, |least, &sum| least.min(sum)) }
+}
+
+fn differences(point: [u8; EIGHT], row: [u8; EIGHT]) -> i16 {
+    (0..EIGHT).map(|i| i16::from(point[i].abs_diff(row[i]))).sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::EIGHTS;
     use super::*;
     use proptest::prelude::*;
 
     proptest! {
         #[test]
         fn every_way_to_add_gives_the_same_sums(
-            bytes in prop::collection::vec(any::<u8>(), 3 * QUAD * (LANES + 1)),
+            words in prop::collection::vec(
+                prop_oneof![any::<u64>(), Just(0), Just(u64::MAX)],
+                EIGHTS * (1 + 3 * LANES),
+            ),
+            used in 1..=EIGHTS,
+            rounded in prop::collection::vec(prop_oneof![0..400i16, Just(i16::MIN)], 3 * LANES),
         ) {
-            let (row, group) = bytes.split_at(3 * QUAD);
-            let row: Vec<[Lanes; QUAD]> =
-                row.as_chunks().0.iter().map(|q: &[u8; QUAD]| q.map(|b| [b; LANES])).collect();
-            let lanes: Vec<Lanes> = group.as_chunks().0.to_vec();
-            let group: Vec<[Lanes; QUAD]> = lanes.as_chunks().0.to_vec();
-            let (fast, plain) = (Sums::fastest(), Sums::ANYWHERE);
-            prop_assert_eq!((fast.apart)(&group, &row), (plain.apart)(&group, &row));
-            let floats = |quad: &[Lanes; QUAD]| quad.map(|lanes| lanes.map(|b| f32::from(b) / 3.0));
-            let exact: Vec<[[f32; LANES]; QUAD]> = group.iter().map(floats).collect();
-            let row: Vec<Quad> = row.iter().map(|q| q.map(|lanes| f32::from(lanes[0]))).collect();
-            let bits = |sums: Sums| (sums.distances)(&exact, &row).map(f32::to_bits);
-            prop_assert_eq!(bits(fast), bits(plain));
+            let (row, words) = words.split_at(EIGHTS);
+            let words: Vec<[u64; WORDS]> = words.as_chunks().0.to_vec();
+            let points: Vec<Eight> = words.as_chunks().0.to_vec();
+            let (points, rounded) = (&points[..3 * used], rounded.as_chunks::<LANES>().0);
+            let sums = |apart: Apart| {
+                let mut found = [Compared::default(); 3];
+                apart(points, row, rounded, &mut found);
+                found
+            };
+            prop_assert_eq!(sums(fastest()), sums(apart));
         }
     }
 }
