@@ -17,7 +17,7 @@ const EIGHT: usize = 8;
 /// [`EIGHT`]s that a row has at most.
 const EIGHTS: usize = NEIGHBOUR_COLUMNS / EIGHT;
 
-/// Points compared roughly at a time: as many as there are registers for, and some left to work with.
+/// Points compared roughly at a time: there are registers for their sums, and a few to work with.
 const LANES: usize = 32;
 
 /// Groups of so many points that there may be.
