@@ -7,6 +7,7 @@
 //! clock. The one-writer rule of redb makes `commit` wait for another `commit`.
 
 mod commit;
+pub mod database;
 mod error;
 mod file;
 pub mod limits;

@@ -9,17 +9,33 @@ use crate::{Error, Result};
 use redb::{Database, WriteTransaction};
 
 /// Brings a file from one schema to the next.
-pub(crate) type Step = fn(&WriteTransaction) -> Result<()>;
+pub type Step = fn(&WriteTransaction) -> Result<()>;
 
-/// The schema of a file that no step has touched.
-pub(crate) const FIRST: u32 = 1;
+/// The tables of a file, and how older files become such.
+#[derive(Clone, Copy, Debug)]
+pub struct Schema {
+    /// The schema of a file that no step has touched.
+    pub first: u32,
+    /// Step `i` brings schema `first + i` to the one after it.
+    pub steps: &'static [Step],
+    /// Creates every table that is not there, so that reads of an empty file find them.
+    pub create: Step,
+}
 
-/// Step `i` brings schema `FIRST + i` to the one after it.
-pub(crate) const STEPS: &[Step] = &[];
+impl Schema {
+    pub(crate) fn create(&self, txn: &WriteTransaction) -> Result<()> {
+        txn.open_table(meta::TABLE)?;
+        (self.create)(txn)
+    }
+}
+
+/// The schema of [`Store`](crate::Store).
+pub(crate) const SCHEMA: Schema = Schema { first: 1, steps: &[], create: tables::create };
 
 /// Creates the tables of a new file, or brings an older one up; then counts one opening more.
 /// Returns the incarnation.
-pub(crate) fn migrate(db: &Database, first: u32, steps: &[Step]) -> Result<u64> {
+pub(crate) fn migrate(db: &Database, schema: &Schema) -> Result<u64> {
+    let Schema { first, steps, .. } = *schema;
     let known = first + steps.len() as u32;
     let mut txn = db.begin_write()?;
     txn.set_two_phase_commit(true);
@@ -36,7 +52,7 @@ pub(crate) fn migrate(db: &Database, first: u32, steps: &[Step]) -> Result<u64> 
     for step in steps.iter().skip(done as usize) {
         step(&txn)?;
     }
-    tables::create(&txn)?;
+    schema.create(&txn)?;
     let incarnation = {
         let mut table = txn.open_table(meta::TABLE)?;
         let next = meta::get(&table, meta::INCARNATION)?.unwrap_or(0) + 1;
@@ -96,6 +112,10 @@ mod tests {
         })
     }
 
+    const fn of(steps: &'static [Step]) -> Schema {
+        Schema { first: 0, steps, create: tables::create }
+    }
+
     fn names(db: &Database) -> Vec<String> {
         checkpoints::names(&db.begin_read().unwrap(), "").unwrap()
     }
@@ -105,14 +125,14 @@ mod tests {
         let disk = SimDisk::new(1);
         let db = Database::builder().create_with_backend(disk.backend()).unwrap();
         bare(&db);
-        assert_eq!(migrate(&db, 0, &[seal]).unwrap(), 1);
+        assert_eq!(migrate(&db, &of(&[seal])).unwrap(), 1);
         assert_eq!(names(&db), ["a", "b"]);
-        assert_eq!(migrate(&db, 0, &[seal, rename]).unwrap(), 2);
-        assert_eq!(migrate(&db, 0, &[seal, rename]).unwrap(), 3);
+        assert_eq!(migrate(&db, &of(&[seal, rename])).unwrap(), 2);
+        assert_eq!(migrate(&db, &of(&[seal, rename])).unwrap(), 3);
         assert_eq!(names(&db), ["source/a", "source/b"]);
         let read = db.begin_read().unwrap();
         assert_eq!(checkpoints::get(&read, "source/b").unwrap().unwrap(), b"two");
-        let newer = migrate(&db, 0, &[seal]).unwrap_err();
+        let newer = migrate(&db, &of(&[seal])).unwrap_err();
         assert!(matches!(newer, Error::Newer { found: 2, known: 1 }), "{newer}");
     }
 
@@ -124,7 +144,7 @@ mod tests {
             let db = Database::builder().create_with_backend(disk.backend()).unwrap();
             bare(&db);
             disk.cut_after(seed % 30);
-            let _ = migrate(&db, 0, &[seal, rename]);
+            let _ = migrate(&db, &of(&[seal, rename]));
             disk.power_cut();
             drop(db);
             let db = Database::builder().create_with_backend(disk.backend()).unwrap();
@@ -137,7 +157,7 @@ mod tests {
                 new += 1;
                 assert_eq!(names(&db), ["source/a", "source/b"], "seed {seed}");
             }
-            migrate(&db, 0, &[seal, rename]).unwrap();
+            migrate(&db, &of(&[seal, rename])).unwrap();
             assert_eq!(names(&db), ["source/a", "source/b"]);
         }
         assert!(old > 0 && new > 0, "the cuts must hit both sides: {old} old, {new} new");

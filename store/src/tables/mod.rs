@@ -17,7 +17,6 @@ use redb::WriteTransaction;
 
 /// Creates every table, so that reads of an empty store find them.
 pub(crate) fn create(txn: &WriteTransaction) -> Result<()> {
-    txn.open_table(meta::TABLE)?;
     txn.open_table(checkpoints::TABLE)?;
     txn.open_table(ledger::TABLE)?;
     txn.open_table(ledger::HEADS)?;
