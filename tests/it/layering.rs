@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("regions", &["threat"]),
     ("store", &["threat", "flow", "intake", "detection", "learning"]),
     ("actors", &["threat", "flow", "intake", "detection", "learning", "store"]),
+    ("cluster", &["threat", "regions", "store"]),
     ("node", &["threat", "flow", "intake", "detection", "learning", "store", "actors"]),
     ("simulations", &["threat", "flow", "intake", "detection", "learning", "store", "node"]),
     // The command knows the node, not its actors.

@@ -1,0 +1,45 @@
+//! The limits of consensus, each with its why.
+
+/// Requests in one log entry: applying them takes about a millisecond.
+pub const ENTRY_REQUESTS: usize = 512;
+
+/// Bytes of the requests in one log entry, so that one entry delays no heartbeat on a slow link.
+/// A single request may be larger by itself.
+pub const ENTRY_BYTES: usize = 256 << 10;
+
+/// Bytes of one request: the largest command, a workload with every shard, has about 16 KiB.
+pub const REQUEST_BYTES: usize = 64 << 10;
+
+/// Requests that wait for a place in an entry. More are held back at the caller.
+pub const WAITING: usize = 4_096;
+
+/// Entries of one append to a follower.
+pub const APPEND_ENTRIES: u64 = 64;
+
+/// Bytes of the entries of one append to a follower, beyond the first: a message stays far below
+/// what one frame of the fabric takes.
+pub const APPEND_BYTES: usize = 2 << 20;
+
+/// Bytes of one piece of a snapshot on its way to a node.
+pub const SNAPSHOT_PIECE: u64 = 1 << 20;
+
+/// Entries after which a snapshot is made anew. Applying as many at a restart takes under a second.
+pub const SNAPSHOT_EVERY: u64 = 5_000;
+
+/// Entries kept although a snapshot has them, so that a node that was away for a moment needs no
+/// snapshot.
+pub const ENTRIES_KEPT: u64 = 1_000;
+
+/// Bytes of entries kept in memory for replication. Older ones are read from the disk; those that
+/// are not on the disk yet are kept whatever they take.
+pub const CACHE_ENTRIES_BYTES: usize = 16 << 20;
+
+/// redb's page cache of each file: the log of the last minutes, and a few snapshots.
+pub const CACHE_BYTES: usize = 64 << 20;
+
+/// Writes that wait for the log's disk. Raft waits for each of its appends, so there are few.
+pub const WRITES_WAITING: usize = 64;
+
+/// Time between two durable checkpoints of the applied state, in milliseconds: what a restart has
+/// to apply again.
+pub const CHECKPOINT_EVERY_MS: u64 = 500;
