@@ -1,0 +1,121 @@
+//! What consensus keeps, in two redb files. `raft.redb` holds the log and the vote; each of its
+//! commits is on the disk before anything is answered. `state.redb` holds the applied state and the
+//! last snapshot.
+//!
+//! The applied state lives in memory and is checkpointed twice a second, whole: it is small, and
+//! what was applied since the last checkpoint is in the log. So the log must keep what the
+//! checkpoint lacks: [`LogStore`] purges only up to the durable applied position. openraft purges
+//! the log while it installs a snapshot, so without that rule a power cut could leave neither.
+//!
+//! Two files, since a commit of the one would wait for the other's writer.
+
+#![allow(clippy::result_large_err, reason = "openraft's storage traits give this error by value")]
+
+mod log_disk;
+mod log_store;
+mod log_writer;
+mod state_disk;
+mod state_machine;
+mod worker;
+
+pub(super) use log_store::LogStore;
+pub(super) use state_machine::StateMachine;
+
+use super::types::StorageError;
+use openraft::{AnyError, ErrorSubject, ErrorVerb, StorageIOError};
+use redb::StorageBackend;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What ends the process when the disk under consensus fails. A failed write is never tried again:
+/// after a failed sync nobody knows what reached the disk.
+#[derive(Clone)]
+pub struct Fatal(Arc<dyn Fn(&store::Error) + Send + Sync>);
+
+impl Fatal {
+    /// `end` is called with the reason; in production it does not return.
+    pub fn new(end: impl Fn(&store::Error) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(end))
+    }
+
+    /// Ends the process, and if that returns, tells openraft to stop.
+    fn tell(&self, error: &store::Error) -> StorageError {
+        (self.0)(error);
+        broken(error)
+    }
+}
+
+impl std::fmt::Debug for Fatal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Fatal")
+    }
+}
+
+/// What openraft is told.
+fn broken(error: &(impl std::error::Error + 'static)) -> StorageError {
+    StorageIOError::new(ErrorSubject::Store, ErrorVerb::Write, AnyError::new(error)).into()
+}
+
+/// The thread that writes has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the storage of consensus is closed")]
+struct Closed;
+
+/// Both files, open.
+pub(super) struct Storage {
+    pub log: LogStore,
+    pub state: StateMachine,
+    pub closed: Closing,
+}
+
+/// Tells when both files are closed.
+pub(super) struct Closing(mpsc::Receiver<()>);
+
+/// Held by whoever holds a file open.
+type Alive = mpsc::Sender<()>;
+
+impl Closing {
+    /// Waits until nobody holds the files any more.
+    pub async fn wait(mut self) {
+        while self.0.recv().await.is_some() {}
+    }
+}
+
+impl Storage {
+    /// Opens both files in `folder`, or creates them; each gets a thread that writes.
+    ///
+    /// # Errors
+    /// As [`store::database::Database::open`].
+    pub fn open(folder: &Path, fatal: Fatal) -> store::Result<Self> {
+        let (alive, closed) = mpsc::channel(1);
+        let log = log_disk::LogDisk::open(&folder.join("raft.redb"), alive.clone())?;
+        let state = state_disk::StateDisk::open(&folder.join("state.redb"), alive)?;
+        let state = StateMachine::load(worker::Worker::thread(state), fatal.clone())?;
+        let log = LogStore::load(log, true, Some(state.durable()), fatal)?;
+        Ok(Self { log, state, closed: Closing(closed) })
+    }
+
+    /// Opens or creates both on other backends, which are written by whoever calls: simulations
+    /// have no threads.
+    ///
+    /// # Errors
+    /// As [`store::database::Database::with_backend`].
+    pub fn with_backends(
+        log: impl StorageBackend,
+        state: impl StorageBackend,
+        fatal: Fatal,
+    ) -> store::Result<Self> {
+        let (alive, closed) = mpsc::channel(1);
+        let log = log_disk::LogDisk::with_backend(log, alive.clone())?;
+        let state = state_disk::StateDisk::with_backend(state, alive)?;
+        let state = StateMachine::load(worker::Worker::inline(state), fatal.clone())?;
+        let log = LogStore::load(log, false, Some(state.durable()), fatal)?;
+        Ok(Self { log, state, closed: Closing(closed) })
+    }
+}
+
+#[cfg(test)]
+mod power_tests;
+#[cfg(test)]
+mod suite_tests;

@@ -1,0 +1,252 @@
+//! The log as openraft sees it: entries can be read as soon as they are handed over, and count when
+//! they are on the disk.
+
+use super::log_disk::{LogDisk, Write, seal};
+use super::log_writer::{Tell, Writer};
+use super::state_machine::Durable;
+use super::{Closed, Fatal, broken};
+use crate::consensus::limits::{APPEND_BYTES, CACHE_ENTRIES_BYTES};
+use crate::consensus::types::{Entry, LogId, StorageError, Types, Vote};
+use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
+use openraft::{OptionalSend, RaftLogReader};
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::ops::{Bound, RangeBounds};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+struct Cached {
+    entry: Entry,
+    bytes: usize,
+    on_disk: bool,
+}
+
+/// What is known of the log without reading it. The cached entries are its end, without a gap.
+#[derive(Default)]
+pub(super) struct Memory {
+    vote: Option<Vote>,
+    committed: Option<LogId>,
+    purged: Option<LogId>,
+    last: Option<LogId>,
+    cache: BTreeMap<u64, Cached>,
+    cached_bytes: usize,
+}
+
+impl Memory {
+    fn add(&mut self, entry: Entry, bytes: usize) {
+        self.last = Some(entry.log_id);
+        self.cached_bytes += bytes;
+        self.cache.insert(entry.log_id.index, Cached { entry, bytes, on_disk: false });
+    }
+
+    fn forget(&mut self, index: u64) {
+        if let Some(cached) = self.cache.remove(&index) {
+            self.cached_bytes -= cached.bytes;
+        }
+    }
+
+    /// These are on the disk now, if they are still the ones of their index.
+    pub fn flushed(&mut self, ids: &[LogId]) {
+        for id in ids {
+            if let Some(cached) = self.cache.get_mut(&id.index) {
+                cached.on_disk |= cached.entry.log_id == *id;
+            }
+        }
+        while self.cached_bytes > CACHE_ENTRIES_BYTES
+            && let Some((&index, _)) = self.cache.first_key_value().filter(|(_, c)| c.on_disk)
+        {
+            self.forget(index);
+        }
+    }
+
+    fn truncate(&mut self, from: u64, last: Option<LogId>) {
+        let gone: Vec<u64> = self.cache.range(from..).map(|(i, _)| *i).collect();
+        gone.into_iter().for_each(|index| self.forget(index));
+        self.last = last;
+    }
+
+    fn purge(&mut self, upto: LogId) {
+        let gone: Vec<u64> = self.cache.range(..=upto.index).map(|(i, _)| *i).collect();
+        gone.into_iter().for_each(|index| self.forget(index));
+        self.purged = Some(upto);
+        self.last = self.last.filter(|l| l.index > upto.index).or(Some(upto));
+    }
+
+    /// What of `from..to` there is, and where the cache begins.
+    fn bounds(&self, from: u64, to: u64) -> (u64, u64, u64) {
+        let from = from.max(self.purged.map_or(0, |p| p.index + 1));
+        let end = self.last.map_or(0, |l| l.index + 1);
+        let cache = self.cache.first_key_value().map_or(end, |(i, _)| *i);
+        (from, to.min(end), cache)
+    }
+}
+
+/// Reads and writes the log. Clones share it.
+#[derive(Clone)]
+pub(in crate::consensus) struct LogStore {
+    memory: Arc<Mutex<Memory>>,
+    disk: Arc<LogDisk>,
+    writer: Arc<Writer>,
+    /// How many entries the durable applied state has; nothing beyond is purged. None in openraft's
+    /// suite, which purges without having applied.
+    applied: Option<watch::Receiver<Durable>>,
+    fatal: Fatal,
+}
+
+impl LogStore {
+    pub(super) fn load(
+        disk: LogDisk,
+        on_thread: bool,
+        applied: Option<watch::Receiver<Durable>>,
+        fatal: Fatal,
+    ) -> store::Result<Self> {
+        let found = disk.find()?;
+        let memory = Memory {
+            vote: found.vote,
+            committed: found.committed,
+            purged: found.purged,
+            last: found.last,
+            ..Memory::default()
+        };
+        let (memory, disk) = (Arc::new(Mutex::new(memory)), Arc::new(disk));
+        let writer = Writer::new(Arc::clone(&disk), Arc::clone(&memory), on_thread, fatal.clone());
+        Ok(Self { memory, disk, writer: Arc::new(writer), applied, fatal })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Memory> {
+        // No code that holds it can leave it half changed.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Up to `bytes` of the entries from `from` up to before `to`, beyond the first.
+    fn read(&self, from: u64, to: u64, bytes: usize) -> Result<Vec<Entry>, StorageError> {
+        let (from, to, cache) = self.lock().bounds(from, to);
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let mut found = Vec::new();
+        if from < cache {
+            let disk = self.disk.entries(from, to.min(cache), bytes);
+            found = disk.map_err(|e| self.fatal.tell(&e))?;
+            // It was enough, or the log was purged meanwhile.
+            if found.last().is_some_and(|e| e.log_id.index + 1 < to.min(cache)) {
+                return Ok(found);
+            }
+        }
+        let memory = self.lock();
+        let mut size = 0usize;
+        for cached in memory.cache.range(from.max(cache)..to.max(from.max(cache))) {
+            size = size.saturating_add(cached.1.bytes);
+            if !found.is_empty() && size > bytes {
+                break;
+            }
+            found.push(cached.1.entry.clone());
+        }
+        Ok(found)
+    }
+}
+
+impl RaftLogReader<Types> for LogStore {
+    async fn try_get_log_entries<RB: RangeBounds<u64> + Clone + Debug + OptionalSend>(
+        &mut self,
+        range: RB,
+    ) -> Result<Vec<Entry>, StorageError> {
+        let from = match range.start_bound() {
+            Bound::Included(i) => *i,
+            Bound::Excluded(i) => i.saturating_add(1),
+            Bound::Unbounded => 0,
+        };
+        let to = match range.end_bound() {
+            Bound::Included(i) => i.saturating_add(1),
+            Bound::Excluded(i) => *i,
+            Bound::Unbounded => u64::MAX,
+        };
+        self.read(from, to, usize::MAX)
+    }
+
+    async fn limited_get_log_entries(
+        &mut self,
+        start: u64,
+        end: u64,
+    ) -> Result<Vec<Entry>, StorageError> {
+        self.read(start, end, APPEND_BYTES)
+    }
+}
+
+impl RaftLogStorage<Types> for LogStore {
+    type LogReader = Self;
+
+    async fn get_log_state(&mut self) -> Result<LogState<Types>, StorageError> {
+        let memory = self.lock();
+        Ok(LogState { last_purged_log_id: memory.purged, last_log_id: memory.last })
+    }
+
+    async fn get_log_reader(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
+        self.writer.wait(Write::Vote(*vote)).await?;
+        self.lock().vote = Some(*vote);
+        Ok(())
+    }
+
+    async fn read_vote(&mut self) -> Result<Option<Vote>, StorageError> {
+        Ok(self.lock().vote)
+    }
+
+    async fn save_committed(&mut self, committed: Option<LogId>) -> Result<(), StorageError> {
+        self.lock().committed = committed;
+        self.writer.send(Write::Committed(committed), Tell::Nobody).await
+    }
+
+    async fn read_committed(&mut self) -> Result<Option<LogId>, StorageError> {
+        Ok(self.lock().committed)
+    }
+
+    async fn append<I>(
+        &mut self,
+        entries: I,
+        callback: LogFlushed<Types>,
+    ) -> Result<(), StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let mut sealed = Vec::new();
+        for entry in entries {
+            let bytes = seal(&entry).map_err(|e| self.fatal.tell(&e))?;
+            let id = entry.log_id;
+            self.lock().add(entry, bytes.len());
+            sealed.push((id, bytes));
+        }
+        self.writer.send(Write::Append(sealed), Tell::Raft(callback)).await
+    }
+
+    async fn truncate(&mut self, since: LogId) -> Result<(), StorageError> {
+        let before = match since.index.checked_sub(1) {
+            None => None,
+            Some(i) => self.read(i, since.index, usize::MAX)?.pop().map(|e| e.log_id),
+        };
+        {
+            let mut memory = self.lock();
+            let last = before.or(memory.purged);
+            memory.truncate(since.index, last);
+        }
+        self.writer.wait(Write::Truncate(since.index)).await
+    }
+
+    async fn purge(&mut self, upto: LogId) -> Result<(), StorageError> {
+        if let Some(applied) = &mut self.applied {
+            let there = applied.wait_for(|d| d.is_none_or(|count| count > upto.index)).await;
+            if there.map_or(true, |d| d.is_none()) {
+                return Err(broken(&Closed));
+            }
+        }
+        if self.lock().purged >= Some(upto) {
+            return Ok(());
+        }
+        self.lock().purge(upto);
+        self.writer.wait(Write::Purge(upto)).await
+    }
+}

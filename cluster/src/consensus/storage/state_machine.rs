@@ -1,0 +1,207 @@
+//! The control log as openraft applies it: in memory, with checkpoints on the disk.
+
+use super::state_disk::{Checkpoint, StateDisk};
+use super::worker::Worker;
+use super::{Fatal, broken};
+use crate::consensus::types::{
+    Entry, LogId, Replies, SnapshotMeta, StorageError, StoredMembership, Types,
+};
+use openraft::storage::{RaftStateMachine, Snapshot};
+use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
+use regions::control_log::ControlLog;
+use std::io::Cursor;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use tokio::sync::watch;
+
+/// The control log with its place in the Raft log.
+#[derive(Clone, Debug, Default)]
+pub(in crate::consensus) struct Applied {
+    pub log: ControlLog,
+    pub last: Option<LogId>,
+    membership: StoredMembership,
+}
+
+/// How many entries the state on the disk has; none once the disk has failed.
+pub(in crate::consensus) type Durable = Option<u64>;
+
+struct Shared {
+    applied: RwLock<Applied>,
+    /// The last applied index.
+    index: watch::Sender<u64>,
+    durable: watch::Sender<Durable>,
+    disk: Worker<StateDisk>,
+    fatal: Fatal,
+}
+
+/// Applies entries and makes snapshots. Clones share one state.
+#[derive(Clone)]
+pub(in crate::consensus) struct StateMachine(Arc<Shared>);
+
+fn count(last: Option<LogId>) -> u64 {
+    last.map_or(0, |l| l.index + 1)
+}
+
+fn decode(bytes: &[u8]) -> store::Result<ControlLog> {
+    let corrupt = |e| store::Error::Corrupt { what: format!("{e}") };
+    if bytes.is_empty() {
+        Ok(ControlLog::default())
+    } else {
+        ControlLog::decode(bytes).map_err(corrupt)
+    }
+}
+
+impl StateMachine {
+    pub(super) fn load(disk: Worker<StateDisk>, fatal: Fatal) -> store::Result<Self> {
+        let Checkpoint { last, membership, log } = disk.disk().checkpoint()?.unwrap_or_default();
+        let applied = Applied { log: decode(&log)?, last, membership };
+        Ok(Self(Arc::new(Shared {
+            index: watch::Sender::new(last.map_or(0, |l| l.index)),
+            durable: watch::Sender::new(Some(count(last))),
+            applied: RwLock::new(applied),
+            disk,
+            fatal,
+        })))
+    }
+
+    /// How many entries the state on the disk has, as it grows.
+    pub fn durable(&self) -> watch::Receiver<Durable> {
+        self.0.durable.subscribe()
+    }
+
+    /// The last applied index, as it grows.
+    pub fn index(&self) -> watch::Receiver<u64> {
+        self.0.index.subscribe()
+    }
+
+    /// The applied state. Hold it for a moment only: applying waits.
+    pub fn read(&self) -> RwLockReadGuard<'_, Applied> {
+        // Only a panic while applying leaves it poisoned, and then openraft has stopped.
+        self.0.applied.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Applied> {
+        self.0.applied.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stores what is applied, if that is more than what is stored.
+    pub async fn checkpoint(&self) -> Result<(), StorageError> {
+        if Some(count(self.read().last)) <= *self.0.durable.borrow() {
+            return Ok(());
+        }
+        let state = self.capture()?;
+        self.store(state, None).await
+    }
+
+    fn capture(&self) -> Result<Checkpoint, StorageError> {
+        let applied = self.read();
+        let log = applied.log.encode().map_err(|e| broken(&e))?;
+        Ok(Checkpoint { last: applied.last, membership: applied.membership.clone(), log })
+    }
+
+    async fn store(
+        &self,
+        state: Checkpoint,
+        snapshot: Option<SnapshotMeta>,
+    ) -> Result<(), StorageError> {
+        let reached = count(state.last);
+        let job = move |disk: &StateDisk| disk.store(&state, snapshot.as_ref());
+        let stored = self.0.disk.run(job).await.map_err(|e| broken(&e))?;
+        if let Err(error) = stored {
+            // Whoever waits for this state would wait for ever.
+            self.0.durable.send_replace(None);
+            return Err(self.0.fatal.tell(&error));
+        }
+        self.0.durable.send_if_modified(|known| {
+            let more = known.is_some_and(|k| reached > k);
+            if more {
+                *known = Some(reached);
+            }
+            more
+        });
+        Ok(())
+    }
+}
+
+impl Applied {
+    fn apply(&mut self, entry: Entry) -> Replies {
+        self.last = Some(entry.log_id);
+        match entry.payload {
+            EntryPayload::Blank => Replies::new(),
+            EntryPayload::Normal(batch) => {
+                batch.0.iter().map(|r| self.log.apply(entry.log_id.index, r)).collect()
+            }
+            EntryPayload::Membership(members) => {
+                self.membership = StoredMembership::new(Some(entry.log_id), members);
+                Replies::new()
+            }
+        }
+    }
+}
+
+impl RaftSnapshotBuilder<Types> for StateMachine {
+    async fn build_snapshot(&mut self) -> Result<Snapshot<Types>, StorageError> {
+        let state = self.capture()?;
+        let meta = SnapshotMeta {
+            last_log_id: state.last,
+            last_membership: state.membership.clone(),
+            // The state at an index is one thing, so its place names it.
+            snapshot_id: state.last.map_or_else(String::new, |l| l.to_string()),
+        };
+        let snapshot = Box::new(Cursor::new(state.log.clone()));
+        self.store(state, Some(meta.clone())).await?;
+        Ok(Snapshot { meta, snapshot })
+    }
+}
+
+impl RaftStateMachine<Types> for StateMachine {
+    type SnapshotBuilder = Self;
+
+    async fn applied_state(&mut self) -> Result<(Option<LogId>, StoredMembership), StorageError> {
+        let applied = self.read();
+        Ok((applied.last, applied.membership.clone()))
+    }
+
+    async fn apply<I>(&mut self, entries: I) -> Result<Vec<Replies>, StorageError>
+    where
+        I: IntoIterator<Item = Entry> + OptionalSend,
+        I::IntoIter: OptionalSend,
+    {
+        let (replies, last) = {
+            let mut applied = self.write();
+            let replies = entries.into_iter().map(|e| applied.apply(e)).collect();
+            (replies, applied.last)
+        };
+        self.0.index.send_replace(last.map_or(0, |l| l.index));
+        Ok(replies)
+    }
+
+    async fn get_snapshot_builder(&mut self) -> Self {
+        self.clone()
+    }
+
+    async fn begin_receiving_snapshot(&mut self) -> Result<Box<Cursor<Vec<u8>>>, StorageError> {
+        Ok(Box::new(Cursor::new(Vec::new())))
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        meta: &SnapshotMeta,
+        snapshot: Box<Cursor<Vec<u8>>>,
+    ) -> Result<(), StorageError> {
+        let bytes = snapshot.into_inner();
+        let log = decode(&bytes).map_err(|e| broken(&e))?;
+        let (last, membership) = (meta.last_log_id, meta.last_membership.clone());
+        let state = Checkpoint { last, membership: membership.clone(), log: bytes };
+        // Memory first: a checkpoint taken between the two has the new state, not the old one.
+        *self.write() = Applied { log, last, membership };
+        self.store(state, Some(meta.clone())).await?;
+        self.0.index.send_replace(last.map_or(0, |l| l.index));
+        Ok(())
+    }
+
+    async fn get_current_snapshot(&mut self) -> Result<Option<Snapshot<Types>>, StorageError> {
+        let read = self.0.disk.run(StateDisk::snapshot).await.map_err(|e| broken(&e))?;
+        let found = read.map_err(|e| self.0.fatal.tell(&e))?;
+        Ok(found.map(|(meta, bytes)| Snapshot { meta, snapshot: Box::new(Cursor::new(bytes)) }))
+    }
+}

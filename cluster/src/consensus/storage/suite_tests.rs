@@ -1,0 +1,48 @@
+use super::worker::Worker;
+use super::*;
+use crate::consensus::types::Types;
+use openraft::testing::{StoreBuilder, Suite};
+use store::sim::SimDisk;
+
+/// Files in a folder of their own, written by threads.
+struct Files;
+
+/// Simulated disks, written by the caller.
+struct Simulated;
+
+fn fatal() -> Fatal {
+    Fatal::new(|error| panic!("{error}"))
+}
+
+impl StoreBuilder<Types, LogStore, StateMachine, tempfile::TempDir> for Files {
+    async fn build(&self) -> Result<(tempfile::TempDir, LogStore, StateMachine), StorageError> {
+        let folder = tempfile::tempdir().unwrap();
+        let (alive, _) = mpsc::channel(1);
+        let log = log_disk::LogDisk::open(&folder.path().join("raft.redb"), alive.clone()).unwrap();
+        let state = state_disk::StateDisk::open(&folder.path().join("state.redb"), alive).unwrap();
+        // The suite purges what it has not applied.
+        let log = LogStore::load(log, true, None, fatal()).unwrap();
+        Ok((folder, log, StateMachine::load(Worker::thread(state), fatal()).unwrap()))
+    }
+}
+
+impl StoreBuilder<Types, LogStore, StateMachine, ()> for Simulated {
+    async fn build(&self) -> Result<((), LogStore, StateMachine), StorageError> {
+        let (alive, _) = mpsc::channel(1);
+        let (log, state) = (SimDisk::new(1).backend(), SimDisk::new(2).backend());
+        let log = log_disk::LogDisk::with_backend(log, alive.clone()).unwrap();
+        let state = state_disk::StateDisk::with_backend(state, alive).unwrap();
+        let log = LogStore::load(log, false, None, fatal()).unwrap();
+        Ok(((), log, StateMachine::load(Worker::inline(state), fatal()).unwrap()))
+    }
+}
+
+#[test]
+fn the_suite_of_openraft_passes_on_files() {
+    Suite::test_all(Files).unwrap();
+}
+
+#[test]
+fn the_suite_of_openraft_passes_on_simulated_disks() {
+    Suite::test_all(Simulated).unwrap();
+}
