@@ -1,16 +1,32 @@
 //! Agreement on the control log: Raft, by openraft, behind this module. Nothing of openraft's is in
 //! what other crates see.
+//!
+//! [`Consensus`] is one node's part. It reaches the others over a [`Wire`] and answers them through
+//! its [`Responder`]; it keeps what it must not forget in a [`Storage`].
 
+mod error;
 pub mod limits;
+#[cfg(any(test, feature = "sim"))]
+mod memory;
+mod network;
+mod node;
 mod profile;
-#[allow(dead_code, reason = "nothing runs it yet")]
+mod proposer;
 mod runtime;
-#[allow(dead_code, reason = "nothing runs it yet")]
 mod storage;
-#[allow(dead_code, reason = "nothing runs it yet")]
 mod types;
+mod wire;
 
+pub use error::Error;
+#[cfg(any(test, feature = "sim"))]
+pub use memory::MemoryNet;
+pub use network::Responder;
+pub use node::{Consensus, Options, Role, Status};
 pub use profile::Profile;
 pub use runtime::{seed_process, seed_thread};
-pub use storage::Fatal;
+pub use storage::{Fatal, Storage};
 pub use types::NodeId;
+pub use wire::{Answering, Peer, Wire, WireError};
+
+#[cfg(test)]
+mod tests;

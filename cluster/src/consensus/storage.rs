@@ -63,10 +63,10 @@ fn broken(error: &(impl std::error::Error + 'static)) -> StorageError {
 struct Closed;
 
 /// Both files, open.
-pub(super) struct Storage {
-    pub log: LogStore,
-    pub state: StateMachine,
-    pub closed: Closing,
+pub struct Storage {
+    pub(super) log: LogStore,
+    pub(super) state: StateMachine,
+    pub(super) closed: Closing,
 }
 
 /// Tells when both files are closed.

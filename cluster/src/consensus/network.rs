@@ -1,0 +1,177 @@
+//! openraft's messages over a [`Wire`].
+
+use super::types::{NodeId, Raft, Types};
+use super::wire::{Peer, Wire, WireError};
+use openraft::BasicNode;
+use openraft::error::{
+    InstallSnapshotError, NetworkError, RPCError, RaftError, RemoteError, SnapshotMismatch,
+    Unreachable,
+};
+use openraft::network::{Backoff, RPCOption, RaftNetwork, RaftNetworkFactory};
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, InstallSnapshotRequest, InstallSnapshotResponse,
+    VoteRequest, VoteResponse,
+};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use threat::codec;
+
+/// The format of the messages.
+const VERSION: u8 = 1;
+
+#[derive(Serialize, Deserialize)]
+enum Call {
+    Append(AppendEntriesRequest<Types>),
+    Vote(VoteRequest<NodeId>),
+    Snapshot(InstallSnapshotRequest<Types>),
+}
+
+#[derive(Serialize, Deserialize)]
+enum Answer {
+    Append(AppendEntriesResponse<NodeId>),
+    Vote(VoteResponse<NodeId>),
+    Snapshot(InstallSnapshotResponse<NodeId>),
+    /// The pieces of the snapshot do not fit together: begin anew.
+    Mismatch(SnapshotMismatch),
+    /// The node is about to end.
+    Stopped,
+}
+
+/// What can go wrong between two nodes, apart from the wire.
+#[derive(Debug, thiserror::Error)]
+enum Error {
+    #[error("the message: {0}")]
+    Codec(#[from] codec::Error),
+    #[error("the node is about to end")]
+    Stopped,
+    #[error("the answer is not one to this question")]
+    Other,
+}
+
+/// Answers the requests that other nodes send over their [`Wire`].
+#[derive(Clone)]
+pub struct Responder(Raft);
+
+impl Responder {
+    pub(super) const fn new(raft: Raft) -> Self {
+        Self(raft)
+    }
+
+    /// The answer to a request. Hostile or damaged bytes get an empty one.
+    pub async fn answer(&self, request: &[u8]) -> Vec<u8> {
+        let Ok(call) = codec::decode::<Call>(VERSION, request) else { return Vec::new() };
+        let answer = match call {
+            Call::Append(rpc) => {
+                self.0.append_entries(rpc).await.map_or(Answer::Stopped, Answer::Append)
+            }
+            Call::Vote(rpc) => self.0.vote(rpc).await.map_or(Answer::Stopped, Answer::Vote),
+            Call::Snapshot(rpc) => match self.0.install_snapshot(rpc).await {
+                Ok(response) => Answer::Snapshot(response),
+                Err(RaftError::APIError(InstallSnapshotError::SnapshotMismatch(m))) => {
+                    Answer::Mismatch(m)
+                }
+                Err(RaftError::Fatal(_)) => Answer::Stopped,
+            },
+        };
+        codec::encode(VERSION, &answer).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Debug for Responder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Responder")
+    }
+}
+
+/// Makes a [`Link`] for each other node.
+pub(super) struct Network {
+    pub wire: Arc<dyn Wire>,
+    pub heartbeat: Duration,
+}
+
+impl RaftNetworkFactory<Types> for Network {
+    type Network = Link;
+
+    async fn new_client(&mut self, target: NodeId, node: &BasicNode) -> Link {
+        let peer = Peer { id: target, address: node.addr.clone() };
+        Link { wire: Arc::clone(&self.wire), peer, heartbeat: self.heartbeat }
+    }
+}
+
+/// The way to one other node.
+pub(super) struct Link {
+    wire: Arc<dyn Wire>,
+    peer: Peer,
+    heartbeat: Duration,
+}
+
+type Failed<E = RaftError<NodeId>> = RPCError<NodeId, BasicNode, E>;
+
+fn network<E: std::error::Error>(error: &(impl std::error::Error + 'static)) -> Failed<E> {
+    RPCError::Network(NetworkError::new(error))
+}
+
+impl Link {
+    async fn call<E: std::error::Error>(
+        &self,
+        call: Call,
+        option: &RPCOption,
+    ) -> Result<Answer, Failed<E>> {
+        let request = codec::encode(VERSION, &call).map_err(|e| network(&Error::from(e)))?;
+        let sent = self.wire.send(&self.peer, request, option.hard_ttl()).await;
+        let answer = sent.map_err(|e| match e {
+            WireError::Timeout => network(&e),
+            WireError::Unreachable(_) => RPCError::Unreachable(Unreachable::new(&e)),
+        })?;
+        match codec::decode(VERSION, &answer).map_err(|e| network(&Error::from(e)))? {
+            Answer::Stopped => Err(RPCError::Unreachable(Unreachable::new(&Error::Stopped))),
+            answer => Ok(answer),
+        }
+    }
+}
+
+impl RaftNetwork<Types> for Link {
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<Types>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<NodeId>, Failed> {
+        match self.call(Call::Append(rpc), &option).await? {
+            Answer::Append(response) => Ok(response),
+            _ => Err(network(&Error::Other)),
+        }
+    }
+
+    async fn install_snapshot(
+        &mut self,
+        rpc: InstallSnapshotRequest<Types>,
+        option: RPCOption,
+    ) -> Result<InstallSnapshotResponse<NodeId>, Failed<RaftError<NodeId, InstallSnapshotError>>>
+    {
+        match self.call(Call::Snapshot(rpc), &option).await? {
+            Answer::Snapshot(response) => Ok(response),
+            Answer::Mismatch(m) => {
+                let error = RaftError::APIError(InstallSnapshotError::SnapshotMismatch(m));
+                Err(RPCError::RemoteError(RemoteError::new(self.peer.id, error)))
+            }
+            _ => Err(network(&Error::Other)),
+        }
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<NodeId>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<NodeId>, Failed> {
+        match self.call(Call::Vote(rpc), &option).await? {
+            Answer::Vote(response) => Ok(response),
+            _ => Err(network(&Error::Other)),
+        }
+    }
+
+    /// Two heartbeats: a node that is back is found before others miss it.
+    fn backoff(&self) -> Backoff {
+        Backoff::new(std::iter::repeat(self.heartbeat * 2))
+    }
+}

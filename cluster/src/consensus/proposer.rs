@@ -1,0 +1,109 @@
+//! Puts requests into log entries: whatever waits goes into the next entry. While entries are on
+//! their way new requests gather, so that nothing has to linger for company.
+
+use super::error::Error;
+use super::limits::{ENTRY_BYTES, ENTRY_REQUESTS};
+use super::types::{Batch, Raft, Replies, Types};
+use openraft::error::{ClientWriteError, ForwardToLeader};
+use openraft::raft::ClientWriteResponse;
+use openraft::{BasicNode, RaftTypeConfig};
+use regions::control_log::{Reply, Request};
+use std::collections::VecDeque;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+/// A request that waits for its reply.
+pub(super) struct Proposal {
+    pub request: Request,
+    pub bytes: usize,
+    pub tell: oneshot::Sender<Result<Reply, Error>>,
+}
+
+type Tells = Vec<oneshot::Sender<Result<Reply, Error>>>;
+
+/// Proposes until nobody can ask any more, or Raft has stopped.
+pub(super) async fn run(raft: Raft, mut asked: mpsc::Receiver<Proposal>) {
+    let mut waiting = VecDeque::new();
+    let mut flying = JoinSet::new();
+    loop {
+        while flying.len() >= in_flight(&raft) {
+            flying.join_next().await;
+        }
+        if waiting.is_empty() {
+            let Some(first) = asked.recv().await else { break };
+            waiting.push_back(first);
+        }
+        while waiting.len() < ENTRY_REQUESTS
+            && let Ok(next) = asked.try_recv()
+        {
+            waiting.push_back(next);
+        }
+        let (batch, tells) = take(&mut waiting);
+        if tells.is_empty() {
+            continue;
+        }
+        match raft.client_write_ff(batch).await {
+            Ok(receiver) => {
+                flying.spawn(answer(receiver, tells));
+            }
+            Err(_) => tells.into_iter().for_each(|t| drop(t.send(Err(Error::Stopped)))),
+        }
+    }
+    // Those on their way are still answered.
+    while flying.join_next().await.is_some() {}
+}
+
+/// Entries on their way at once. With a second one the next is on the way while the replies to the
+/// first travel; alone, a node would only split what its disk takes in one sync.
+fn in_flight(raft: &Raft) -> usize {
+    let voters = raft.metrics().borrow().membership_config.voter_ids().count();
+    if voters > 1 { 2 } else { 1 }
+}
+
+/// The next entry, without those that nobody waits for any more: they can be asked again.
+fn take(waiting: &mut VecDeque<Proposal>) -> (Batch, Tells) {
+    let (mut batch, mut tells, mut bytes) = (Vec::new(), Vec::new(), 0);
+    while batch.len() < ENTRY_REQUESTS
+        && let Some(next) = waiting.pop_front()
+    {
+        if next.tell.is_closed() {
+            continue;
+        }
+        if !batch.is_empty() && bytes + next.bytes > ENTRY_BYTES {
+            waiting.push_front(next);
+            break;
+        }
+        bytes += next.bytes;
+        batch.push(next.request);
+        tells.push(next.tell);
+    }
+    (Batch(batch), tells)
+}
+
+type Receiver =
+    <<Types as RaftTypeConfig>::Responder as openraft::raft::responder::Responder<Types>>::Receiver;
+
+async fn answer(receiver: Receiver, tells: Tells) {
+    match receiver.await {
+        Ok(Ok(ClientWriteResponse { data, .. })) => tell_all(tells, data),
+        Ok(Err(ClientWriteError::ForwardToLeader(to))) => {
+            tells.into_iter().for_each(|t| drop(t.send(Err(not_leader(&to)))));
+        }
+        Ok(Err(ClientWriteError::ChangeMembershipError(_))) | Err(_) => {
+            tells.into_iter().for_each(|t| drop(t.send(Err(Error::Stopped))));
+        }
+    }
+}
+
+fn tell_all(tells: Tells, replies: Replies) {
+    for (tell, reply) in tells.into_iter().zip(replies) {
+        // Who asked may have given up.
+        let _ = tell.send(Ok(reply));
+    }
+}
+
+/// Who leads instead.
+pub(super) fn not_leader(to: &ForwardToLeader<u64, BasicNode>) -> Error {
+    let address = to.leader_node.as_ref().map(|n| n.addr.clone());
+    Error::NotLeader { leader: to.leader_id, address }
+}
