@@ -1,3 +1,4 @@
-//! What several nodes do together. So far: they agree on the control log.
+//! What several nodes do together: they reach one another, and agree on the control log.
 
 pub mod consensus;
+pub mod fabric;

@@ -1,0 +1,84 @@
+//! Frames: four bytes of length, then as many bytes; the length is checked before there is room.
+
+use super::error::Error;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+/// What a frame of an established connection is: a number that pairs request and answer, and the
+/// rest. The number of an answer has [`ANSWER`] set.
+pub(super) struct Frame {
+    pub number: u64,
+    pub body: Vec<u8>,
+}
+
+/// Marks an answer.
+pub(super) const ANSWER: u64 = 1 << 63;
+
+/// Bytes before the body of a [`Frame`].
+const NUMBER: usize = 8;
+
+/// Reads a frame of at most `limit` bytes; nothing at the end of the stream.
+pub(super) async fn read_bytes(
+    from: &mut (impl AsyncRead + Unpin),
+    limit: usize,
+) -> Result<Option<Vec<u8>>, Error> {
+    let mut length = [0; 4];
+    // An end within the length or the frame is an error, one before it is not.
+    if from.read(&mut length[..1]).await? == 0 {
+        return Ok(None);
+    }
+    from.read_exact(&mut length[1..]).await?;
+    let length = u32::from_le_bytes(length) as usize;
+    if length > limit {
+        return Err(Error::TooLarge { found: length, limit });
+    }
+    let mut bytes = vec![0; length];
+    from.read_exact(&mut bytes).await?;
+    Ok(Some(bytes))
+}
+
+/// Writes a frame; the caller flushes.
+pub(super) async fn write_bytes(
+    to: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+    limit: usize,
+) -> Result<(), Error> {
+    check(bytes.len(), limit)?;
+    to.write_all(&(bytes.len() as u32).to_le_bytes()).await?;
+    Ok(to.write_all(bytes).await?)
+}
+
+/// Reads a [`Frame`].
+pub(super) async fn read(
+    from: &mut (impl AsyncRead + Unpin),
+    limit: usize,
+) -> Result<Option<Frame>, Error> {
+    let Some(mut body) = read_bytes(from, limit).await? else { return Ok(None) };
+    let Some(number) = body.first_chunk::<NUMBER>().copied().map(u64::from_le_bytes) else {
+        let short = std::io::Error::new(std::io::ErrorKind::InvalidData, "a frame without number");
+        return Err(Error::Io(short));
+    };
+    body.drain(..NUMBER);
+    Ok(Some(Frame { number, body }))
+}
+
+/// Writes a [`Frame`]; the caller flushes.
+pub(super) async fn write(
+    to: &mut (impl AsyncWrite + Unpin),
+    frame: &Frame,
+    limit: usize,
+) -> Result<(), Error> {
+    let length = NUMBER + frame.body.len();
+    check(length, limit)?;
+    to.write_all(&(length as u32).to_le_bytes()).await?;
+    to.write_all(&frame.number.to_le_bytes()).await?;
+    Ok(to.write_all(&frame.body).await?)
+}
+
+/// Refuses a body that makes a frame over the limit, before it is sent.
+pub(super) fn check_body(body: &[u8], limit: usize) -> Result<(), Error> {
+    check(NUMBER + body.len(), limit)
+}
+
+const fn check(found: usize, limit: usize) -> Result<(), Error> {
+    if found > limit { Err(Error::TooLarge { found, limit }) } else { Ok(()) }
+}
