@@ -36,6 +36,14 @@ pub enum Error {
     /// The profile does not make sense.
     #[error("the timeouts: {0}")]
     Profile(String),
+    /// The files are another node's: with its votes this one could vote twice.
+    #[error("the files are of node {owner}, not of node {id}")]
+    OtherNode {
+        /// Whose they are.
+        owner: NodeId,
+        /// Who was started with them.
+        id: NodeId,
+    },
     /// The files could not be opened or closed.
     #[error(transparent)]
     Store(#[from] store::Error),

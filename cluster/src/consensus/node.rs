@@ -117,8 +117,8 @@ impl Consensus {
     /// one ([`Self::found`]).
     ///
     /// # Errors
-    /// [`Error::Profile`] when the timeouts make no sense, [`Error::Stopped`] when the storage
-    /// fails.
+    /// [`Error::Profile`] when the timeouts make no sense, [`Error::OtherNode`] when the storage is
+    /// another node's, [`Error::Store`] and [`Error::Stopped`] when it fails.
     pub async fn start(
         options: Options,
         storage: Storage,
@@ -127,6 +127,10 @@ impl Consensus {
         let config = Arc::new(options.config()?);
         let network = Network { wire, heartbeat: options.profile.heartbeat };
         let Storage { log, state, closed } = storage;
+        let owner = log.owner(options.id)?;
+        if owner != options.id {
+            return Err(Error::OtherNode { owner, id: options.id });
+        }
         let raft = Raft::new(options.id, config, network, log, state.clone())
             .await
             .map_err(|_| Error::Stopped)?;

@@ -107,3 +107,38 @@ pub(super) fn not_leader(to: &ForwardToLeader<u64, BasicNode>) -> Error {
     let address = to.leader_node.as_ref().map(|n| n.addr.clone());
     Error::NotLeader { leader: to.leader_id, address }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regions::control_log::{Client, Command};
+
+    fn proposal(
+        sequence: u64,
+        bytes: usize,
+    ) -> (Proposal, oneshot::Receiver<Result<Reply, Error>>) {
+        let command = Command::DropKey { key: "k".into() };
+        let request = Request { client: Client::default(), sequence, command };
+        let (tell, told) = oneshot::channel();
+        (Proposal { request, bytes, tell }, told)
+    }
+
+    #[test]
+    fn an_entry_is_bounded_by_count_and_bytes_and_keeps_the_order() {
+        let (mut waiting, told): (VecDeque<_>, Vec<_>) =
+            (0..ENTRY_REQUESTS as u64 + 3).map(|n| proposal(n, 1)).unzip();
+        let (batch, tells) = take(&mut waiting);
+        assert_eq!(
+            (batch.0.len(), tells.len(), waiting.len()),
+            (ENTRY_REQUESTS, ENTRY_REQUESTS, 3)
+        );
+        assert!(batch.0.windows(2).all(|w| w[0].sequence < w[1].sequence));
+        drop(told);
+        assert_eq!(take(&mut waiting).0.0.len(), 0, "nobody waits for these any more");
+        let sizes = [ENTRY_BYTES + 9, ENTRY_BYTES - 1, 1, 1];
+        let (mut waiting, _told): (VecDeque<_>, Vec<_>) =
+            sizes.into_iter().zip(0..).map(|(bytes, n)| proposal(n, bytes)).unzip();
+        let counts: Vec<usize> = (0..3).map(|_| take(&mut waiting).0.0.len()).collect();
+        assert_eq!(counts, [1, 2, 1], "one that is too large goes alone");
+    }
+}

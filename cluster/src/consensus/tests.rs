@@ -1,169 +1,17 @@
-//! Nodes on simulated disks in one thread and in virtual time.
+//! Nodes that lose their links, their power and their leader.
+
+mod world;
 
 use super::*;
-use regions::control_log::{Client, Command, ControlLog, Reply, Request};
+use regions::control_log::{Command, Reply, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use store::sim::SimDisk;
 use threat::entropy::Rng;
-use tokio::sync::Mutex;
 use tokio::time::sleep;
-
-const WITHIN: Duration = Duration::from_millis(1_500);
-
-/// Runs a test in virtual time, seeded.
-fn simulate<F: Future<Output = ()>>(seed: u64, test: F) {
-    seed_thread(seed);
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_time().start_paused(true).build().unwrap().block_on(test);
-}
-
-struct Host {
-    disks: [SimDisk; 2],
-    node: Option<Arc<Consensus>>,
-}
-
-/// A cluster whose nodes can be cut off, killed and started again.
-#[derive(Clone)]
-struct World {
-    net: MemoryNet,
-    hosts: Arc<Mutex<BTreeMap<NodeId, Host>>>,
-    snapshot_every: u64,
-}
-
-impl World {
-    /// Nodes 1 to `voters`, founded and with a leader.
-    async fn new(seed: u64, voters: u64, snapshot_every: u64) -> Self {
-        let net = MemoryNet::new(seed);
-        net.weather(0.0, Duration::from_millis(4));
-        let world = Self { net, hosts: Arc::default(), snapshot_every };
-        for id in 1..=voters {
-            world.add(id, seed).await;
-        }
-        let voters = (1..=voters).map(|id| (id, format!("n{id}"))).collect();
-        world.node(1).await.unwrap().found(voters).await.unwrap();
-        world.leader().await;
-        world
-    }
-
-    async fn add(&self, id: NodeId, seed: u64) {
-        let disks = [SimDisk::new(seed * 100 + id), SimDisk::new(seed * 100 + 50 + id)];
-        self.hosts.lock().await.insert(id, Host { disks, node: None });
-        self.start(id).await;
-    }
-
-    async fn start(&self, id: NodeId) {
-        let mut hosts = self.hosts.lock().await;
-        let host = hosts.get_mut(&id).unwrap();
-        let [log, state] = &host.disks;
-        let (log, state) = (log.backend(), state.backend());
-        let storage = Storage::with_backends(log, state, Fatal::new(|_| {})).unwrap();
-        let snapshot_every = self.snapshot_every;
-        let options = Options { snapshot_every, entries_kept: 5, ..Options::new(id, Profile::LAN) };
-        let node = Consensus::start(options, storage, self.net.wire(id)).await.unwrap();
-        self.net.connect(id, node.responder());
-        host.node = Some(Arc::new(node));
-    }
-
-    /// The power goes.
-    async fn kill(&self, id: NodeId) {
-        self.net.disconnect(id);
-        let mut hosts = self.hosts.lock().await;
-        let host = hosts.get_mut(&id).unwrap();
-        host.disks.iter().for_each(SimDisk::power_cut);
-        if let Some(node) = host.node.take() {
-            let _ = tokio::time::timeout(WITHIN, node.abandon()).await;
-        }
-    }
-
-    async fn node(&self, id: NodeId) -> Option<Arc<Consensus>> {
-        self.hosts.lock().await.get(&id)?.node.clone()
-    }
-
-    async fn nodes(&self) -> Vec<Arc<Consensus>> {
-        self.hosts.lock().await.values().filter_map(|h| h.node.clone()).collect()
-    }
-
-    /// The node that leads with a majority behind it, once there is one.
-    async fn leader(&self) -> Arc<Consensus> {
-        for _ in 0..600 {
-            for node in self.nodes().await {
-                if node.read_linearizable(WITHIN, |_| ()).await.is_ok() {
-                    return node;
-                }
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        panic!("nobody leads: {:?}", self.nodes().await);
-    }
-
-    /// Asks one node after the other, again and again, until there is a reply.
-    async fn ask(&self, client: Client, sequence: u64, command: Command) -> Reply {
-        let request = Request { client, sequence, command };
-        for _ in 0..400 {
-            for node in self.nodes().await {
-                match node.propose(request.clone(), WITHIN).await {
-                    Ok(reply) => return reply,
-                    Err(Error::NotLeader { .. } | Error::Timeout | Error::Stopped) => {}
-                    Err(other) => panic!("{other}"),
-                }
-            }
-            sleep(Duration::from_millis(30)).await;
-        }
-        panic!("no reply to {request:?}");
-    }
-
-    /// Waits until all nodes have applied the same, and gives that.
-    async fn settle(&self) -> ControlLog {
-        let leader = self.leader().await;
-        for _ in 0..400 {
-            let mut states = Vec::new();
-            for node in self.nodes().await {
-                states.push(node.read(|log| log.clone()));
-            }
-            if states.iter().all(|s| *s == states[0]) && states[0].0 == leader.status().last_log {
-                return states.remove(0).1;
-            }
-            sleep(Duration::from_millis(50)).await;
-        }
-        panic!("the nodes do not agree: {:?}", self.nodes().await);
-    }
-
-    /// A region, an admitted node and a workload for each of `clients`.
-    async fn furnish(&self, clients: u32) {
-        let (region, name) = ("a", "n1");
-        let mut commands = vec![
-            Command::AddRegion { region: region.into() },
-            Command::JoinNode {
-                node: 1,
-                name: name.into(),
-                region: region.into(),
-                address: "h:1".into(),
-                incarnation: 1,
-            },
-            Command::AdmitNode { node: 1 },
-        ];
-        commands.extend((0..clients).map(|workload| Command::DefineWorkload {
-            workload,
-            shards: BTreeSet::from([workload]),
-            home: region.into(),
-            failover: region.into(),
-        }));
-        for (command, sequence) in commands.into_iter().zip(1..) {
-            assert_eq!(self.ask(client(99), sequence, command).await, Reply::Done);
-        }
-    }
-}
-
-const fn client(nonce: u64) -> Client {
-    Client { opened: 0, nonce }
-}
-
-fn flag(value: u64) -> Command {
-    Command::SetFlag { name: "x".into(), value: Some(value.to_string().into()) }
-}
+use world::{WITHIN, World, client, flag, simulate};
 
 #[test]
 fn three_nodes_survive_the_loss_of_their_leader_and_a_cut() {
@@ -265,6 +113,41 @@ fn a_single_node_founds_and_starts_again_from_its_files() {
         })
         .collect();
     assert_ne!(digests[0], digests[2]);
+}
+
+#[test]
+fn a_disk_that_fails_ends_the_node_and_bytes_of_strangers_do_not() {
+    simulate(4, async {
+        let disks = [SimDisk::new(1), SimDisk::new(2)];
+        let told = Arc::new(AtomicUsize::new(0));
+        let open = || {
+            let told = Arc::clone(&told);
+            let fatal = Fatal::new(move |_| {
+                told.fetch_add(1, Ordering::Relaxed);
+            });
+            Storage::with_backends(disks[0].backend(), disks[1].backend(), fatal).unwrap()
+        };
+        let net = MemoryNet::new(1);
+        let options = Options::new(1, Profile::LAN);
+        let node = Consensus::start(options, open(), net.wire(1)).await.unwrap();
+        node.found(BTreeMap::from([(1, "n1".into())])).await.unwrap();
+        for bytes in [&b""[..], b"hello", &[1; 40], &[1, 0, 0, 0, 0, 255, 255, 255, 255]] {
+            node.responder().answer(bytes).await;
+        }
+        let request = |sequence| Request { client: client(1), sequence, command: flag(sequence) };
+        assert_eq!(node.propose(request(1), WITHIN).await.unwrap(), Reply::Done);
+        assert_eq!(told.load(Ordering::Relaxed), 0);
+        disks[0].fail_next_sync();
+        let failed = node.propose(request(2), WITHIN).await;
+        assert!(matches!(failed, Err(Error::Stopped | Error::Timeout)), "{failed:?}");
+        assert!(told.load(Ordering::Relaxed) > 0, "the process was not told to end");
+        assert_eq!(node.status().role, Role::Stopped);
+        // Its files are of use to no other node.
+        node.abandon().await;
+        disks.iter().for_each(SimDisk::power_cut);
+        let other = Consensus::start(Options::new(2, Profile::LAN), open(), net.wire(2)).await;
+        assert!(matches!(other, Err(Error::OtherNode { owner: 1, id: 2 })));
+    });
 }
 
 /// Nodes are cut off and lose their power while clients ask.

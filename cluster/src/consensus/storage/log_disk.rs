@@ -2,7 +2,7 @@
 
 use super::Alive;
 use crate::consensus::limits::CACHE_BYTES;
-use crate::consensus::types::{Entry, LogId, Vote};
+use crate::consensus::types::{Entry, LogId, NodeId, Vote};
 use redb::{ReadableTable, StorageBackend, TableDefinition, WriteTransaction};
 use serde::{Serialize, de::DeserializeOwned};
 use std::path::Path;
@@ -19,6 +19,7 @@ const VERSION: u8 = 1;
 const VOTE: &str = "vote";
 const COMMITTED: &str = "committed";
 const PURGED: &str = "purged";
+const OWNER: &str = "owner";
 
 fn create(txn: &WriteTransaction) -> Result<()> {
     txn.open_table(ENTRIES)?;
@@ -68,6 +69,18 @@ impl LogDisk {
 
     pub fn with_backend(backend: impl StorageBackend, alive: Alive) -> Result<Self> {
         Ok(Self { db: Database::with_backend(backend, &SCHEMA)?, _alive: alive })
+    }
+
+    /// Whose file this is; `id` makes it its own if it is nobody's.
+    pub fn owner(&self, id: NodeId) -> Result<NodeId> {
+        self.db.write(true, |txn| {
+            let mut marks = txn.open_table(MARKS)?;
+            if let Some(owner) = get(&marks, OWNER)? {
+                return Ok(owner);
+            }
+            put(&mut marks, OWNER, &id)?;
+            Ok(id)
+        })
     }
 
     /// Makes the changes in their order, all or none, and returns when they are on the disk.

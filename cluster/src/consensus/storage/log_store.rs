@@ -6,7 +6,7 @@ use super::log_writer::{Tell, Writer};
 use super::state_machine::Durable;
 use super::{Closed, Fatal, broken};
 use crate::consensus::limits::{APPEND_BYTES, CACHE_ENTRIES_BYTES};
-use crate::consensus::types::{Entry, LogId, StorageError, Types, Vote};
+use crate::consensus::types::{Entry, LogId, NodeId, StorageError, Types, Vote};
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
 use openraft::{OptionalSend, RaftLogReader};
 use std::collections::BTreeMap;
@@ -111,6 +111,11 @@ impl LogStore {
         let (memory, disk) = (Arc::new(Mutex::new(memory)), Arc::new(disk));
         let writer = Writer::new(Arc::clone(&disk), Arc::clone(&memory), on_thread, fatal.clone());
         Ok(Self { memory, disk, writer: Arc::new(writer), applied, fatal })
+    }
+
+    /// Whose log this is; `id` makes it its own if it is nobody's.
+    pub fn owner(&self, id: NodeId) -> store::Result<NodeId> {
+        self.disk.owner(id)
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
