@@ -1,0 +1,211 @@
+//! What is asked on [`Lane::Control`](crate::fabric::Lane::Control), and who asks.
+
+use crate::fabric::{Fabric, Lane};
+use regions::control_log::{Reply, Request};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use threat::codec;
+use tokio::time::{Instant, sleep};
+
+/// The format of the messages.
+const VERSION: u8 = 1;
+
+/// Pause before a node that knows of no leader is asked again.
+const NO_LEADER_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a node is asked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Ask {
+    /// How it is.
+    Status,
+    /// A new node wants an id. The leader gives it.
+    Id,
+    /// A node that has an id listens now, and wants to be taken in, or is back. The leader does it.
+    Arrive {
+        /// Its id.
+        id: u64,
+        /// Where it listens.
+        address: String,
+        /// How often its state was opened.
+        incarnation: u64,
+        /// Whether it is to vote.
+        votes: bool,
+    },
+    /// Propose a command. Any node passes it on to the leader.
+    Propose(Box<Request>),
+    /// Let a member vote. The leader does it.
+    Promote(String),
+    /// Let a member vote no more. The leader does it.
+    Demote(String),
+    /// Let a member go for good. The leader does it.
+    Remove(String),
+    /// Make a snapshot of the control log.
+    Snapshot,
+}
+
+/// What a node says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Told {
+    /// How it is.
+    Status(Box<NodeStatus>),
+    /// An id that nobody had.
+    Id(u64),
+    /// What the control log says.
+    Reply(Reply),
+    /// It is done, or will be soon.
+    Done,
+    /// This is for the leader.
+    Elsewhere {
+        /// Where it is, if known.
+        leader: Option<String>,
+    },
+    /// It was not done, for this reason.
+    Refused(String),
+    /// Whether it was done is not known.
+    Unknown(String),
+}
+
+/// How it is with a node, as it sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its id.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// Where it listens.
+    pub address: String,
+    /// How often its state was opened.
+    pub incarnation: u64,
+    /// `leader`, `follower`, `candidate`, `learner` or `stopped`.
+    pub role: String,
+    /// The term it knows of.
+    pub term: u64,
+    /// Who leads, as far as it knows.
+    pub leader: Option<u64>,
+    /// The last index of its log.
+    pub last_log: u64,
+    /// The last index it has applied.
+    pub applied: u64,
+    /// The last index of its snapshot.
+    pub snapshot: Option<u64>,
+    /// The first light: it answers.
+    pub serving: bool,
+    /// The second light: what it is told now is kept by a majority.
+    pub durable: bool,
+    /// Who votes.
+    pub voters: BTreeSet<u64>,
+    /// BLAKE3 of the control log at `applied`, in hexadecimal.
+    pub digest: String,
+    /// All members, by id.
+    pub members: BTreeMap<u64, MemberView>,
+    /// Strangers and members at its door since it started.
+    pub connections: Connections,
+}
+
+/// A member as the control log has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberView {
+    /// Its name.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// Where it listens.
+    pub address: String,
+    /// Whether it may own workloads.
+    pub admitted: bool,
+}
+
+/// What became of connections to a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Connections {
+    /// Those that were greeted.
+    pub greeted: u64,
+    /// Those that were turned away, pushed out, or found no room.
+    pub refused: u64,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No node could be asked.
+    #[error("no node answers: {0}")]
+    Unreachable(String),
+    /// The link failed.
+    #[error(transparent)]
+    Link(#[from] crate::fabric::Error),
+    /// Bytes that are no message.
+    #[error("not a message: {0}")]
+    Codec(#[from] codec::Error),
+    /// Nobody leads.
+    #[error("no leader within {0:?}: a majority of the voters has to be there")]
+    NoLeader(Duration),
+}
+
+pub(crate) fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, codec::Error> {
+    codec::encode(VERSION, message)
+}
+
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, codec::Error> {
+    codec::decode(VERSION, bytes)
+}
+
+/// Asks the node at an address.
+///
+/// # Errors
+/// [`Error::Link`], [`Error::Codec`].
+pub async fn ask(
+    fabric: &Fabric,
+    address: &str,
+    ask: &Ask,
+    within: Duration,
+) -> Result<Told, Error> {
+    let answer = fabric.ask(address, 0, Lane::Control, encode(ask)?, within).await?;
+    Ok(decode(&answer)?)
+}
+
+/// Asks the leader, whom any of these addresses may know.
+///
+/// # Errors
+/// [`Error::Unreachable`] when none of them answers, [`Error::NoLeader`].
+pub async fn ask_leader(
+    fabric: &Fabric,
+    addresses: &[String],
+    asked: &Ask,
+    within: Duration,
+) -> Result<Told, Error> {
+    let until = Instant::now() + within;
+    let mut heard = false;
+    let mut failed = String::from("no address was given");
+    loop {
+        let mut to: Vec<String> = addresses.to_vec();
+        while let Some(address) = to.pop() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(if heard {
+                    Error::NoLeader(within)
+                } else {
+                    Error::Unreachable(failed)
+                });
+            }
+            match ask(fabric, &address, asked, left).await {
+                Ok(Told::Elsewhere { leader }) => {
+                    heard = true;
+                    // One hop: who is named there may have lost the lead, then all are asked anew.
+                    if let Some(leader) = leader.filter(|l| *l != address) {
+                        match ask(fabric, &leader, asked, left).await {
+                            Ok(Told::Elsewhere { .. }) => {}
+                            Ok(told) => return Ok(told),
+                            Err(error) => failed = format!("{leader}: {error}"),
+                        }
+                    }
+                }
+                Ok(told) => return Ok(told),
+                Err(error) => failed = format!("{address}: {error}"),
+            }
+        }
+        sleep(NO_LEADER_PAUSE).await;
+    }
+}

@@ -1,0 +1,324 @@
+//! One node's part in a cluster: it answers the others, takes part in consensus, and takes new
+//! nodes in while it leads.
+
+mod answers;
+mod links;
+
+use crate::consensus::{self, Consensus, Options, Profile, Responder, Storage};
+use crate::control::{self, Ask, Connections, MemberView, NodeStatus, Told};
+use crate::fabric::{Fabric, Gate, Listener};
+use links::Links;
+use regions::control_log::{Client, Command, Reply, Request};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+/// Time for a command to be agreed on, across the widest links and one election.
+pub const AGREE_TIME: Duration = Duration::from_secs(4);
+
+/// Pause before something is tried again that needs a leader.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Pause before a node that is not taken in yet asks again.
+const ARRIVE_AGAIN: Duration = Duration::from_secs(1);
+
+/// Who a node is.
+#[derive(Clone, Debug)]
+pub struct Me {
+    /// Its id; 1 for who founds the cluster.
+    pub id: u64,
+    /// Its name.
+    pub name: String,
+    /// Its region.
+    pub region: String,
+    /// Where others reach it.
+    pub address: String,
+    /// How often its state was opened, this time too.
+    pub incarnation: u64,
+    /// Whether it is to vote.
+    pub votes: bool,
+}
+
+/// What it needs.
+pub struct Parts {
+    /// Asks others.
+    pub fabric: Arc<Fabric>,
+    /// Takes connections.
+    pub listener: Box<dyn Listener>,
+    /// What consensus must not forget.
+    pub storage: Storage,
+    /// Timeouts of consensus.
+    pub profile: Profile,
+    /// Nodes that know the cluster; none for who founds it.
+    pub seeds: Vec<String>,
+    /// Drawn at random.
+    pub nonce: u64,
+}
+
+/// Why a node could not take part.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Consensus did not come about.
+    #[error(transparent)]
+    Consensus(#[from] consensus::Error),
+    /// The cluster could not be asked.
+    #[error(transparent)]
+    Control(#[from] control::Error),
+    /// The cluster does not want it.
+    #[error("the cluster refuses: {0}")]
+    Refused(String),
+}
+
+/// One node's part. It ends with [`Self::shutdown`].
+pub struct Member {
+    inner: Arc<Inner>,
+    gate: Arc<Gate>,
+    tasks: JoinSet<()>,
+}
+
+pub(crate) struct Inner {
+    me: Me,
+    fabric: Arc<Fabric>,
+    consensus: Consensus,
+    responder: Responder,
+    client: Client,
+    sequence: AtomicU64,
+    /// Members change one at a time.
+    changing: Mutex<()>,
+    gate: OnceLock<std::sync::Weak<Gate>>,
+}
+
+/// Asks the cluster for an id.
+///
+/// # Errors
+/// [`Error::Control`] when nobody answers or leads, [`Error::Refused`].
+pub async fn ask_for_id(fabric: &Fabric, seeds: &[String], within: Duration) -> Result<u64, Error> {
+    match control::ask_leader(fabric, seeds, &Ask::Id, within).await? {
+        Told::Id(id) => Ok(id),
+        Told::Refused(reason) | Told::Unknown(reason) => Err(Error::Refused(reason)),
+        other => Err(Error::Refused(format!("{other:?}"))),
+    }
+}
+
+impl Member {
+    /// Starts with what the storage holds, and takes part. A node without seeds and with an empty
+    /// storage founds a cluster when `founds` says so.
+    ///
+    /// # Errors
+    /// [`Error::Consensus`].
+    pub async fn start(me: Me, parts: Parts, founds: bool) -> Result<Self, Error> {
+        let Parts { fabric, listener, storage, profile, seeds, nonce } = parts;
+        fabric.is_node(me.id);
+        let links = Arc::new(Links::new(Arc::clone(&fabric)));
+        let consensus =
+            Consensus::start(Options::new(me.id, profile), storage, links.clone()).await?;
+        let inner = Arc::new(Inner {
+            responder: consensus.responder(),
+            client: consensus.client(nonce),
+            sequence: AtomicU64::new(0),
+            changing: Mutex::default(),
+            gate: OnceLock::new(),
+            me,
+            fabric,
+            consensus,
+        });
+        let gate = Arc::new(Gate::open(&inner.fabric, listener, inner.clone()));
+        // The only place that sets it.
+        let _ = inner.gate.set(Arc::downgrade(&gate));
+        if founds {
+            let first = BTreeMap::from([(inner.me.id, inner.me.address.clone())]);
+            inner.consensus.found(first).await?;
+        }
+        let mut tasks = JoinSet::new();
+        tasks.spawn(links.follow(inner.consensus.changes(), Arc::downgrade(&inner)));
+        tasks.spawn(arrive(Arc::clone(&inner), seeds, founds));
+        Ok(Self { inner, gate, tasks })
+    }
+
+    /// How it is.
+    pub fn status(&self) -> NodeStatus {
+        self.inner.status()
+    }
+
+    /// Waits until the node is a member, admitted.
+    pub async fn admitted(&self) {
+        let mut changes = self.inner.consensus.changes();
+        loop {
+            let (_, admitted) = self.inner.consensus.read(|log| {
+                let known = log.nodes().present().get(&self.inner.me.id);
+                known.is_some_and(|n| n.admitted && n.incarnation == self.inner.me.incarnation)
+            });
+            if admitted || changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Proposes a command, wherever the leader is, and gives its reply.
+    ///
+    /// # Errors
+    /// [`consensus::Error`]. After a timeout it may have been done.
+    pub async fn propose(&self, command: Command) -> Result<Reply, consensus::Error> {
+        self.inner.command(command).await
+    }
+
+    /// Reads what is applied here; see [`Consensus::read`].
+    pub fn read<R>(&self, look: impl FnOnce(&regions::control_log::ControlLog) -> R) -> (u64, R) {
+        self.inner.consensus.read(look)
+    }
+
+    /// Ends its part: no more answers, then what is applied is stored.
+    ///
+    /// # Errors
+    /// [`consensus::Error::Stopped`] when the last checkpoint could not be stored.
+    pub async fn shutdown(self) -> Result<(), consensus::Error> {
+        let Self { mut inner, gate, mut tasks } = self;
+        tasks.shutdown().await;
+        drop(gate);
+        // The gate's tasks end as soon as they may; they hold what is to be closed.
+        loop {
+            match Arc::try_unwrap(inner) {
+                Ok(Inner { consensus, responder, .. }) => {
+                    drop(responder);
+                    return consensus.shutdown().await;
+                }
+                Err(held) => inner = held,
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Member").field(&self.inner.me).finish()
+    }
+}
+
+impl Inner {
+    /// Whether what is agreed on now would be kept by a majority, as far as this node knows.
+    fn durable(&self, status: &consensus::Status) -> bool {
+        match status.role {
+            consensus::Role::Leader => {
+                status.majority_heard_ms.is_none_or(|ms| ms < AGREE_TIME.as_millis() as u64 / 2)
+            }
+            _ => status.leader.is_some(),
+        }
+    }
+
+    fn status(&self) -> NodeStatus {
+        let status = self.consensus.status();
+        let durable = self.durable(&status);
+        let (applied, (members, digest)) = self.consensus.read(|log| {
+            let view = |(id, n): (&u64, &regions::control_log::Node)| {
+                let view = MemberView {
+                    name: n.name.to_string(),
+                    region: n.region.to_string(),
+                    address: n.address.to_string(),
+                    admitted: n.admitted,
+                };
+                (*id, view)
+            };
+            let members: BTreeMap<_, _> = log.nodes().present().iter().map(view).collect();
+            // A log within its limits always has a digest.
+            let digest = log.digest().unwrap_or_default();
+            (members, digest.iter().map(|b| format!("{b:02x}")).collect::<String>())
+        });
+        let gate = self.gate.get().and_then(std::sync::Weak::upgrade);
+        let counts = gate.map(|g| g.counts()).unwrap_or_default();
+        NodeStatus {
+            id: self.me.id,
+            name: self.me.name.clone(),
+            region: self.me.region.clone(),
+            address: self.me.address.clone(),
+            incarnation: self.me.incarnation,
+            role: format!("{:?}", status.role).to_lowercase(),
+            term: status.term,
+            leader: status.leader,
+            last_log: status.last_log,
+            applied,
+            snapshot: status.snapshot,
+            serving: true,
+            durable,
+            voters: status.voters,
+            digest,
+            members,
+            connections: Connections {
+                greeted: counts.greeted,
+                refused: counts.turned_away + counts.pushed_out + counts.no_room,
+            },
+        }
+    }
+
+    fn request(&self, command: Command) -> Request {
+        let sequence = self.sequence.fetch_add(1, Ordering::Relaxed) + 1;
+        Request { client: self.client, sequence, command }
+    }
+
+    async fn command(&self, command: Command) -> Result<Reply, consensus::Error> {
+        self.propose(self.request(command)).await
+    }
+
+    /// Proposes here or at the leader, again and again with the same request until its time is over.
+    async fn propose(&self, request: Request) -> Result<Reply, consensus::Error> {
+        let until = Instant::now() + AGREE_TIME;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(consensus::Error::Timeout);
+            }
+            match self.consensus.propose(request.clone(), left).await {
+                Err(consensus::Error::NotLeader { address: Some(leader), .. }) => {
+                    let ask = Ask::Propose(Box::new(request.clone()));
+                    let told = timeout(left, control::ask(&self.fabric, &leader, &ask, left)).await;
+                    if let Ok(Ok(Told::Reply(reply))) = told {
+                        return Ok(reply);
+                    }
+                }
+                Err(consensus::Error::NotLeader { .. }) => {}
+                other => return other,
+            }
+            sleep(RETRY).await;
+        }
+    }
+}
+
+/// Makes this node known: by itself if it founds the cluster, else by asking until it is taken in.
+async fn arrive(inner: Arc<Inner>, seeds: Vec<String>, founds: bool) {
+    let me = inner.me.clone();
+    let known = |inner: &Inner| {
+        let known = |n: &regions::control_log::Node| n.admitted && n.incarnation == me.incarnation;
+        inner.consensus.read(|log| log.nodes().present().get(&me.id).is_some_and(known)).1
+    };
+    let ask = Ask::Arrive {
+        id: me.id,
+        address: me.address.clone(),
+        incarnation: me.incarnation,
+        votes: me.votes,
+    };
+    while !known(&inner) {
+        if founds || inner.consensus.status().role == consensus::Role::Leader {
+            // Refusals are told in the state: it is looked at again.
+            let _ = inner.take_in(me.clone()).await;
+            sleep(RETRY).await;
+        } else {
+            let mut addresses = seeds.clone();
+            addresses.extend(inner.consensus.status().members.into_values());
+            addresses.retain(|a| *a != me.address);
+            let told = control::ask_leader(&inner.fabric, &addresses, &ask, AGREE_TIME).await;
+            if let Ok(Told::Refused(reason)) = told {
+                tracing::error!("the cluster refuses this node: {reason}");
+            } else if let Err(error) = told {
+                tracing::warn!("not taken in yet: {error}");
+            }
+            sleep(ARRIVE_AGAIN).await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! What a node answers, and what only the leader does.
+
+use super::{AGREE_TIME, Inner, Me};
+use crate::consensus::{self, Role};
+use crate::control::{self, Ask, Told};
+use crate::fabric::{Answer, BoxFuture, Caller, Lane, Who};
+use regions::control_log::{Command, Refusal, Reply};
+use std::collections::BTreeSet;
+use threat::Text;
+use tokio::time::timeout;
+
+impl Answer for Inner {
+    fn answer<'a>(&'a self, caller: &'a Caller, request: Vec<u8>) -> BoxFuture<'a, Vec<u8>> {
+        Box::pin(async move {
+            match caller.lane {
+                Lane::Raft => self.responder.answer(&request).await,
+                Lane::Control => {
+                    let told = match control::decode(&request) {
+                        // Within the silence that ends a connection.
+                        Ok(ask) => timeout(AGREE_TIME, self.control(caller, ask))
+                            .await
+                            .unwrap_or_else(|_| Told::Unknown("it took too long".into())),
+                        Err(error) => Told::Refused(format!("not a message: {error}")),
+                    };
+                    control::encode(&told).unwrap_or_default()
+                }
+                // Nothing is asked there yet.
+                Lane::Gossip | Lane::Data | Lane::Bulk => Vec::new(),
+            }
+        })
+    }
+}
+
+/// Why something was not done.
+pub(super) enum Failure {
+    Refused(String),
+    Consensus(consensus::Error),
+}
+
+impl From<consensus::Error> for Failure {
+    fn from(error: consensus::Error) -> Self {
+        Self::Consensus(error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.to_string())
+    }
+}
+
+impl Inner {
+    async fn control(&self, caller: &Caller, ask: Ask) -> Told {
+        let done = match ask {
+            Ask::Status => return Told::Status(Box::new(self.status())),
+            Ask::Propose(request) => match self.propose(*request).await {
+                Ok(reply) => return Told::Reply(reply),
+                Err(error) => Err(error.into()),
+            },
+            Ask::Snapshot => self.consensus.snapshot().await.map_err(Failure::from),
+            _ if self.consensus.status().role != Role::Leader => return self.elsewhere(),
+            Ask::Id => match self.free_id(caller).await {
+                Ok(id) => return Told::Id(id),
+                Err(failure) => Err(failure),
+            },
+            Ask::Arrive { id, address, incarnation, votes } => match &caller.identity.who {
+                Who::Operator { .. } => Err(Failure::Refused("an operator is no node".into())),
+                Who::Node { region, name } => {
+                    let (region, name) = (region.clone(), name.clone());
+                    self.take_in(Me { id, name, region, address, incarnation, votes }).await
+                }
+            },
+            Ask::Promote(name) => self.votes(&name, true).await,
+            Ask::Demote(name) => self.votes(&name, false).await,
+            Ask::Remove(name) => self.remove(&name).await,
+        };
+        match done {
+            Ok(()) => Told::Done,
+            Err(Failure::Refused(reason)) => Told::Refused(reason),
+            Err(Failure::Consensus(consensus::Error::NotLeader { .. })) => self.elsewhere(),
+            Err(Failure::Consensus(consensus::Error::Members(reason))) => Told::Refused(reason),
+            Err(Failure::Consensus(error)) => Told::Unknown(error.to_string()),
+        }
+    }
+
+    /// Where the leader is.
+    fn elsewhere(&self) -> Told {
+        let status = self.consensus.status();
+        let id = status.leader.filter(|l| *l != self.me.id);
+        let (_, known) = self.consensus.read(|log| {
+            let present = log.nodes().present();
+            id.and_then(|id| present.get(&id)).map(|n| n.address.to_string())
+        });
+        let leader = known.or_else(|| id.and_then(|id| status.members.get(&id).cloned()));
+        Told::Elsewhere { leader }
+    }
+
+    /// An id that no node has or had. Two that ask at once may get the same; one of them is then
+    /// refused, and asks again.
+    async fn free_id(&self, caller: &Caller) -> Result<u64, Failure> {
+        let Who::Node { name, .. } = &caller.identity.who else {
+            return Err(Failure::Refused("an operator is no node".into()));
+        };
+        let free = self.consensus.read_linearizable(AGREE_TIME, |log| {
+            let nodes = log.nodes();
+            if let Some((id, _)) = nodes.present().iter().find(|(_, n)| *n.name == **name) {
+                return Err(Failure::Refused(format!(
+                    "{name} is a member already, with id {id}. If its files are lost, remove it \
+                     first (`watchfire cluster remove {name}`); it then joins as a new node"
+                )));
+            }
+            let last = nodes.present().keys().next_back().copied().unwrap_or_default();
+            Ok((last + 1..).find(|id| !nodes.has_left(*id)).unwrap_or(last + 1))
+        });
+        free.await?.1
+    }
+
+    /// Takes a node in, or notes that it is back: all steps, of which those that were done before
+    /// change nothing.
+    pub(super) async fn take_in(&self, node: Me) -> Result<(), Failure> {
+        let _one = self.changing.lock().await;
+        let (id, region) = (node.id, Text::from(&*node.region));
+        self.done(Command::AddRegion { region: region.clone() }).await?;
+        let (name, address) = (Text::from(&*node.name), Text::from(&*node.address));
+        let incarnation = node.incarnation;
+        self.done(Command::JoinNode { node: id, name, region, address, incarnation }).await?;
+        let members = self.consensus.status().members;
+        if !members.contains_key(&id) {
+            self.consensus.add_learner(id, node.address).await?;
+        }
+        let mut voters = self.consensus.status().voters;
+        if node.votes && voters.insert(id) {
+            self.consensus.change_voters(voters).await?;
+        }
+        self.done(Command::AdmitNode { node: id }).await
+    }
+
+    async fn done(&self, command: Command) -> Result<(), Failure> {
+        match self.command(command).await? {
+            Reply::Refused(refusal) => Err(refusal.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn by_name(&self, name: &str) -> Result<u64, Failure> {
+        let (_, (id, names)) = self.consensus.read(|log| {
+            let present = log.nodes().present();
+            let id = present.iter().find(|(_, n)| *n.name == *name).map(|(id, _)| *id);
+            let names: Vec<String> = present.values().map(|n| n.name.to_string()).collect();
+            (id, names.join(", "))
+        });
+        id.ok_or_else(|| Failure::Refused(format!("no member is named {name}; there are {names}")))
+    }
+
+    async fn votes(&self, name: &str, votes: bool) -> Result<(), Failure> {
+        let _one = self.changing.lock().await;
+        let id = self.by_name(name)?;
+        let mut voters: BTreeSet<u64> = self.consensus.status().voters;
+        let changed = if votes { voters.insert(id) } else { voters.remove(&id) };
+        if voters.is_empty() {
+            return Err(Failure::Refused(format!("{name} is the only voter")));
+        }
+        if changed {
+            self.consensus.change_voters(voters).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), Failure> {
+        let id = self.by_name(name)?;
+        if id == self.me.id {
+            let reason = format!("{name} leads; demote it first, then another node does");
+            return Err(Failure::Refused(reason));
+        }
+        if self.consensus.status().voters.contains(&id) {
+            self.votes(name, false).await?;
+        }
+        let _one = self.changing.lock().await;
+        self.done(Command::LeaveNode { node: id }).await?;
+        if self.consensus.status().members.contains_key(&id) {
+            self.consensus.remove_learners(BTreeSet::from([id])).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,181 @@
+//! Whole members within one process: they found a cluster, join it, leave it, come back.
+
+use super::*;
+use crate::consensus::Fatal;
+use crate::fabric::{Credentials, Identity, MemoryTransport, authority};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+const LONG: Duration = Duration::from_secs(20);
+
+struct World {
+    net: MemoryTransport,
+    authority: authority::Made,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        Self {
+            net: MemoryTransport::default(),
+            authority: authority::found("acme", SystemTime::now()).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn fabric(&self, identity: &Identity) -> Arc<Fabric> {
+        let (now, life) = (SystemTime::now(), authority::CERTIFICATE_LIFE);
+        let made = authority::issue(&self.authority.key, identity, now, life).unwrap();
+        let authorities = &self.authority.certificate;
+        let shown = Credentials::of_pem(authorities, &made.certificate, &made.key).unwrap();
+        Arc::new(Fabric::new(shown, Arc::new(self.net.clone()), None, 1))
+    }
+
+    fn operator(&self) -> Arc<Fabric> {
+        self.fabric(&Identity::operator("acme", "me").unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    /// Starts a node; its region is its name's first part.
+    async fn node(&self, name: &str, id: u64, incarnation: u64, seeds: &[&str]) -> Member {
+        let region = name.split('-').next().unwrap();
+        let fabric = self.fabric(&Identity::node("acme", region, name).unwrap());
+        let me = Me {
+            id,
+            name: name.into(),
+            region: region.into(),
+            address: name.into(),
+            incarnation,
+            votes: true,
+        };
+        let parts = Parts {
+            fabric,
+            listener: Box::new(self.net.listen(name)),
+            storage: storage(&self.path(name)),
+            profile: Profile::LAN,
+            seeds: seeds.iter().map(|s| (*s).to_owned()).collect(),
+            nonce: id * 1_000 + incarnation,
+        };
+        let founds = seeds.is_empty() && incarnation == 1;
+        Member::start(me, parts, founds).await.unwrap()
+    }
+
+    /// Joins a new node by all steps of it.
+    async fn join(&self, name: &str, seed: &str) -> Member {
+        let region = name.split('-').next().unwrap();
+        let fabric = self.fabric(&Identity::node("acme", region, name).unwrap());
+        let id = ask_for_id(&fabric, &[seed.to_owned()], LONG).await.unwrap();
+        let member = self.node(name, id, 1, &[seed]).await;
+        timeout(LONG, member.admitted()).await.expect("it is not taken in");
+        member
+    }
+
+    async fn ask(&self, to: &[&str], ask: Ask) -> Told {
+        let to: Vec<String> = to.iter().map(|s| (*s).to_owned()).collect();
+        control::ask_leader(&self.operator(), &to, &ask, LONG).await.unwrap()
+    }
+}
+
+fn storage(path: &Path) -> Storage {
+    Storage::open(path, Fatal::new(|e| panic!("{e}"))).unwrap()
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < LONG, "not within {LONG:?}: {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
+
+fn flag(name: &str) -> Command {
+    Command::SetFlag { name: name.into(), value: Some("1".into()) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_found_a_cluster_join_it_and_survive_its_leader() {
+    let world = World::new();
+    let eu = world.node("eu-1", 1, 1, &[]).await;
+    timeout(LONG, eu.admitted()).await.unwrap();
+    let us = world.join("us-1", "eu-1").await;
+    let ap = world.join("ap-1", "us-1").await;
+    assert_eq!((us.status().id, ap.status().id), (2, 3));
+    until("three vote", || eu.status().voters.len() == 3).await;
+    // Any node takes commands, and an operator may ask any.
+    for member in [&eu, &us, &ap] {
+        let reply = member.propose(flag(&member.status().name)).await.unwrap();
+        assert_eq!(reply, Reply::Done);
+    }
+    let Ok(Told::Status(status)) =
+        control::ask(&world.operator(), "us-1", &Ask::Status, LONG).await
+    else {
+        panic!("no status")
+    };
+    assert_eq!((status.id, status.members.len(), status.serving), (2, 3, true));
+    assert!(status.durable);
+    until("all have it", || {
+        let digests = [&eu, &us, &ap].map(|m| m.status().digest);
+        digests[0] == digests[1] && digests[1] == digests[2]
+    })
+    .await;
+    // The leader ends; the others go on and keep what was agreed. It comes back by itself.
+    let leads = eu.status().leader.unwrap();
+    assert_eq!(leads, 1);
+    eu.shutdown().await.unwrap();
+    assert_eq!(us.propose(flag("after")).await.unwrap(), Reply::Done);
+    let eu = world.node("eu-1", 1, 2, &[]).await;
+    timeout(LONG, eu.admitted()).await.unwrap();
+    until("it has caught up", || eu.status().digest == us.status().digest).await;
+    assert!(eu.read(|log| log.settings().flags().contains_key("after")).1);
+    assert_eq!(eu.status().incarnation, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn members_are_promoted_demoted_and_removed_by_name() {
+    let world = World::new();
+    let eu = world.node("eu-1", 1, 1, &[]).await;
+    timeout(LONG, eu.admitted()).await.unwrap();
+    let us = world.join("us-1", "eu-1").await;
+    // The id of a name that is there is not given again.
+    let again = world.fabric(&Identity::node("acme", "us", "us-1").unwrap());
+    let refused = ask_for_id(&again, &["eu-1".into()], LONG).await;
+    assert!(matches!(&refused, Err(Error::Refused(r)) if r.contains("cluster remove us-1")));
+    // An operator cannot join, and is told which names there are.
+    assert!(matches!(world.ask(&["us-1"], Ask::Id).await, Told::Refused(_)));
+    let Told::Refused(reason) = world.ask(&["us-1"], Ask::Promote("xx".into())).await else {
+        panic!("promoted nobody")
+    };
+    assert!(reason.contains("eu-1, us-1"), "{reason}");
+    assert!(matches!(world.ask(&["us-1"], Ask::Demote("us-1".into())).await, Told::Done));
+    until("one votes", || eu.status().voters.len() == 1).await;
+    assert!(matches!(world.ask(&["us-1"], Ask::Promote("us-1".into())).await, Told::Done));
+    until("two vote", || eu.status().voters.len() == 2).await;
+    assert!(matches!(world.ask(&["us-1"], Ask::Remove("eu-1".into())).await, Told::Refused(_)));
+    assert!(matches!(world.ask(&["us-1"], Ask::Remove("us-1".into())).await, Told::Done));
+    until("one is left", || eu.status().members.len() == 1).await;
+    assert_eq!(eu.propose(flag("alone")).await.unwrap(), Reply::Done);
+    us.shutdown().await.unwrap();
+    // Its files are lost: it joins anew under another id.
+    std::fs::remove_dir_all(world.path("us-1")).unwrap();
+    let us = world.join("us-1", "eu-1").await;
+    assert_eq!(us.status().id, 3);
+}
+
+#[tokio::test]
+async fn garbage_on_the_control_lane_is_refused_with_a_word() {
+    let world = World::new();
+    let eu = world.node("eu-1", 1, 1, &[]).await;
+    let operator = world.operator();
+    let lane = crate::fabric::Lane::Control;
+    for garbage in [&b""[..], &[1, 9, 9, 9], &[0xff; 100]] {
+        let answer = operator.ask("eu-1", 0, lane, garbage.to_vec(), LONG).await.unwrap();
+        let told: Told = control::decode(&answer).unwrap();
+        assert!(matches!(told, Told::Refused(_)), "{told:?}");
+    }
+    eu.shutdown().await.unwrap();
+}
