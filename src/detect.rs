@@ -218,7 +218,8 @@ async fn watched(request: Request, bar: Option<ProgressBar>) -> Result<(RunRepor
     Ok((report?, interrupted))
 }
 
-async fn stop_signal() -> std::io::Result<()> {
+/// Returns when a signal asks the process to end.
+pub async fn stop_signal() -> std::io::Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {

@@ -7,14 +7,19 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 mod bench;
+mod ca;
+mod cluster;
+mod config;
 mod detect;
 mod evaluate;
 mod explain;
 mod generate;
 mod label;
 mod models;
+mod node;
 mod paths;
 mod train;
+mod up;
 
 /// Exit codes, beside 0: the run completed, findings or not.
 mod exit {
@@ -75,6 +80,19 @@ enum Command {
     /// Judge labelled data with the detectors of `detect`, and measure how well
     #[command(subcommand)]
     Evaluate(Box<evaluate::Evaluate>),
+    /// Try a cluster on this machine: nodes in several regions that agree with one another
+    Up(up::Arguments),
+    /// Run one node of a cluster
+    Node(node::Arguments),
+    /// Look at the members of a cluster, and change them
+    #[command(subcommand)]
+    Cluster(cluster::Cluster),
+    /// Make the certificates of a cluster
+    #[command(subcommand)]
+    Ca(ca::Ca),
+    /// Check and write configurations of nodes
+    #[command(subcommand)]
+    Config(config::Config),
     /// Measure throughput, latency and memory of the whole path and of each stage
     Bench(bench::Arguments),
     /// Print a shell completion script
@@ -106,6 +124,11 @@ fn main() -> ExitCode {
         Command::Models(arguments) => models::run(arguments),
         Command::Evaluate(what) => evaluate::run(&what),
         Command::Generate(arguments) => generate::run(arguments),
+        Command::Up(arguments) => up::run(&arguments),
+        Command::Node(arguments) => node::run(&arguments),
+        Command::Cluster(what) => cluster::run(&what),
+        Command::Ca(what) => ca::run(&what),
+        Command::Config(what) => config::run(&what),
         Command::Bench(arguments) => bench::run(&arguments),
         Command::Completions { shell } => {
             clap_complete::generate(

@@ -20,7 +20,10 @@ pub enum Ask {
     /// How it is.
     Status,
     /// A new node wants an id. The leader gives it.
-    Id,
+    Id {
+        /// Where the node will listen.
+        address: String,
+    },
     /// A node that has an id listens now, and wants to be taken in, or is back. The leader does it.
     Arrive {
         /// Its id.
@@ -166,6 +169,9 @@ pub async fn ask(
     Ok(decode(&answer)?)
 }
 
+/// How long one node is waited for while others may be asked: as long as a leader may take.
+const ONE: Duration = Duration::from_secs(5);
+
 /// Asks the leader, whom any of these addresses may know.
 ///
 /// # Errors
@@ -190,12 +196,12 @@ pub async fn ask_leader(
                     Error::Unreachable(failed)
                 });
             }
-            match ask(fabric, &address, asked, left).await {
+            match ask(fabric, &address, asked, left.min(ONE)).await {
                 Ok(Told::Elsewhere { leader }) => {
                     heard = true;
                     // One hop: who is named there may have lost the lead, then all are asked anew.
                     if let Some(leader) = leader.filter(|l| *l != address) {
-                        match ask(fabric, &leader, asked, left).await {
+                        match ask(fabric, &leader, asked, left.min(ONE)).await {
                             Ok(Told::Elsewhere { .. }) => {}
                             Ok(told) => return Ok(told),
                             Err(error) => failed = format!("{leader}: {error}"),

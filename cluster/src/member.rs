@@ -6,7 +6,7 @@ mod links;
 
 use crate::consensus::{self, Consensus, Options, Profile, Responder, Storage};
 use crate::control::{self, Ask, Connections, MemberView, NodeStatus, Told};
-use crate::fabric::{Fabric, Gate, Listener};
+use crate::fabric::{Credentials, Fabric, Gate, Listener};
 use links::Links;
 use regions::control_log::{Client, Command, Reply, Request};
 use std::collections::BTreeMap;
@@ -92,12 +92,18 @@ pub(crate) struct Inner {
     gate: OnceLock<std::sync::Weak<Gate>>,
 }
 
-/// Asks the cluster for an id.
+/// Asks the cluster for an id of the node that will listen at `address`.
 ///
 /// # Errors
 /// [`Error::Control`] when nobody answers or leads, [`Error::Refused`].
-pub async fn ask_for_id(fabric: &Fabric, seeds: &[String], within: Duration) -> Result<u64, Error> {
-    match control::ask_leader(fabric, seeds, &Ask::Id, within).await? {
+pub async fn ask_for_id(
+    fabric: &Fabric,
+    seeds: &[String],
+    address: &str,
+    within: Duration,
+) -> Result<u64, Error> {
+    let ask = Ask::Id { address: address.to_owned() };
+    match control::ask_leader(fabric, seeds, &ask, within).await? {
         Told::Id(id) => Ok(id),
         Told::Refused(reason) | Told::Unknown(reason) => Err(Error::Refused(reason)),
         other => Err(Error::Refused(format!("{other:?}"))),
@@ -169,6 +175,11 @@ impl Member {
     /// Reads what is applied here; see [`Consensus::read`].
     pub fn read<R>(&self, look: impl FnOnce(&regions::control_log::ControlLog) -> R) -> (u64, R) {
         self.inner.consensus.read(look)
+    }
+
+    /// Shows and believes other certificates from now on; see [`Fabric::rotate`].
+    pub fn rotate(&self, credentials: Credentials) {
+        self.inner.fabric.rotate(credentials);
     }
 
     /// Ends its part: no more answers, then what is applied is stored.

@@ -11,6 +11,7 @@ pub mod host;
 pub mod inputs;
 pub mod labels;
 pub mod learn;
+pub mod membership;
 pub mod recorder;
 pub mod report;
 pub mod reporting;

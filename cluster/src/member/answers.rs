@@ -31,6 +31,9 @@ impl Answer for Inner {
     }
 }
 
+/// The incarnation of a node that has an id and was never there; it begins with 1.
+const RESERVED: u64 = 0;
+
 /// Why something was not done.
 pub(super) enum Failure {
     Refused(String),
@@ -59,7 +62,7 @@ impl Inner {
             },
             Ask::Snapshot => self.consensus.snapshot().await.map_err(Failure::from),
             _ if self.consensus.status().role != Role::Leader => return self.elsewhere(),
-            Ask::Id => match self.free_id(caller).await {
+            Ask::Id { address } => match self.reserve(caller, address).await {
                 Ok(id) => return Told::Id(id),
                 Err(failure) => Err(failure),
             },
@@ -95,24 +98,36 @@ impl Inner {
         Told::Elsewhere { leader }
     }
 
-    /// An id that no node has or had. Two that ask at once may get the same; one of them is then
-    /// refused, and asks again.
-    async fn free_id(&self, caller: &Caller) -> Result<u64, Failure> {
-        let Who::Node { name, .. } = &caller.identity.who else {
+    /// Reserves an id that no node has or had for the name in a node's certificate. One that was
+    /// reserved for it and never used is given again: its answer may have been lost.
+    async fn reserve(&self, caller: &Caller, address: String) -> Result<u64, Failure> {
+        let Who::Node { name, region } = &caller.identity.who else {
             return Err(Failure::Refused("an operator is no node".into()));
         };
+        let _one = self.changing.lock().await;
+        let (name, region) = (Text::from(&**name), Text::from(&**region));
         let free = self.consensus.read_linearizable(AGREE_TIME, |log| {
             let nodes = log.nodes();
-            if let Some((id, _)) = nodes.present().iter().find(|(_, n)| *n.name == **name) {
-                return Err(Failure::Refused(format!(
+            match nodes.present().iter().find(|(_, n)| n.name == name) {
+                Some((id, n)) if n.incarnation == RESERVED => Ok((*id, false)),
+                Some((id, _)) => Err(Failure::Refused(format!(
                     "{name} is a member already, with id {id}. If its files are lost, remove it \
                      first (`watchfire cluster remove {name}`); it then joins as a new node"
-                )));
+                ))),
+                None => {
+                    let last = nodes.present().keys().next_back().copied().unwrap_or_default();
+                    let free = (last + 1..).find(|id| !nodes.has_left(*id));
+                    Ok((free.unwrap_or(last + 1), true))
+                }
             }
-            let last = nodes.present().keys().next_back().copied().unwrap_or_default();
-            Ok((last + 1..).find(|id| !nodes.has_left(*id)).unwrap_or(last + 1))
         });
-        free.await?.1
+        let (id, new) = free.await?.1?;
+        if new {
+            self.done(Command::AddRegion { region: region.clone() }).await?;
+            let (address, incarnation) = (Text::from(address), RESERVED);
+            self.done(Command::JoinNode { node: id, name, region, address, incarnation }).await?;
+        }
+        Ok(id)
     }
 
     /// Takes a node in, or notes that it is back: all steps, of which those that were done before

@@ -69,7 +69,7 @@ impl World {
     async fn join(&self, name: &str, seed: &str) -> Member {
         let region = name.split('-').next().unwrap();
         let fabric = self.fabric(&Identity::node("acme", region, name).unwrap());
-        let id = ask_for_id(&fabric, &[seed.to_owned()], LONG).await.unwrap();
+        let id = ask_for_id(&fabric, &[seed.to_owned()], name, LONG).await.unwrap();
         let member = self.node(name, id, 1, &[seed]).await;
         timeout(LONG, member.admitted()).await.expect("it is not taken in");
         member
@@ -143,10 +143,13 @@ async fn members_are_promoted_demoted_and_removed_by_name() {
     let us = world.join("us-1", "eu-1").await;
     // The id of a name that is there is not given again.
     let again = world.fabric(&Identity::node("acme", "us", "us-1").unwrap());
-    let refused = ask_for_id(&again, &["eu-1".into()], LONG).await;
+    let refused = ask_for_id(&again, &["eu-1".into()], "x", LONG).await;
     assert!(matches!(&refused, Err(Error::Refused(r)) if r.contains("cluster remove us-1")));
     // An operator cannot join, and is told which names there are.
-    assert!(matches!(world.ask(&["us-1"], Ask::Id).await, Told::Refused(_)));
+    assert!(matches!(
+        world.ask(&["us-1"], Ask::Id { address: "x".into() }).await,
+        Told::Refused(_)
+    ));
     let Told::Refused(reason) = world.ask(&["us-1"], Ask::Promote("xx".into())).await else {
         panic!("promoted nobody")
     };
@@ -164,6 +167,26 @@ async fn members_are_promoted_demoted_and_removed_by_name() {
     std::fs::remove_dir_all(world.path("us-1")).unwrap();
     let us = world.join("us-1", "eu-1").await;
     assert_eq!(us.status().id, 3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_join_at_once_get_ids_of_their_own() {
+    let world = World::new();
+    let eu = world.node("eu-1", 1, 1, &[]).await;
+    timeout(LONG, eu.admitted()).await.unwrap();
+    // An answer that was lost is given again.
+    let us = world.fabric(&Identity::node("acme", "us", "us-1").unwrap());
+    for _ in 0..2 {
+        assert_eq!(ask_for_id(&us, &["eu-1".into()], "us-1", LONG).await.unwrap(), 2);
+    }
+    let (us, ap, sa) = tokio::join!(
+        world.join("us-1", "eu-1"),
+        world.join("ap-1", "eu-1"),
+        world.join("sa-1", "eu-1")
+    );
+    let mut ids = [us.status().id, ap.status().id, sa.status().id];
+    ids.sort_unstable();
+    assert_eq!(ids, [2, 3, 4]);
 }
 
 #[tokio::test]

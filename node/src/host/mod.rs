@@ -5,6 +5,7 @@
 //! ([`paths`]), what time it is ([`clock`]). Actors and formats are elsewhere.
 
 pub mod clock;
+pub mod cluster_files;
 pub mod datagrams;
 pub mod follow;
 pub mod output;
@@ -13,6 +14,7 @@ pub mod read;
 pub mod segment;
 mod siblings;
 mod sniff;
+pub mod tcp;
 pub mod usage;
 pub mod walk;
 

@@ -1,0 +1,181 @@
+//! A node as a member of a cluster: from its configuration to a running [`Member`].
+
+pub mod config;
+
+use crate::host::cluster_files::{self, Who};
+use crate::host::tcp::{Door, Tcp};
+use cluster::consensus::Storage;
+use cluster::fabric::{Delay, Fabric};
+use cluster::member::{self, Me, Parts};
+use config::{NodeConfig, OperatorConfig};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use cluster::consensus::Fatal;
+pub use cluster::control::{Ask, MemberView, NodeStatus, Told, ask, ask_leader};
+pub use cluster::fabric::{Fabric as Links, Identity, authority};
+pub use cluster::member::Member;
+
+/// The id of the node that founds a cluster.
+const FOUNDER: u64 = 1;
+
+/// How long a new node tries to get an id before it says why it has none.
+const ID_TIME: Duration = Duration::from_secs(60);
+
+/// Why a node did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file.
+    #[error(transparent)]
+    Files(#[from] cluster_files::Error),
+    /// The certificate is of somebody else.
+    #[error("the certificate is of {found}, the configuration of {expected}")]
+    OtherCertificate {
+        /// Who the certificate is of.
+        found: String,
+        /// Who the node is.
+        expected: String,
+    },
+    /// It cannot listen.
+    #[error("{address}: {error}")]
+    Listen {
+        /// Where.
+        address: String,
+        /// Why not.
+        error: std::io::Error,
+    },
+    /// A new node that knows nobody.
+    #[error(
+        "{0} is new and knows no other node: name some in `seeds`, or start it once with --found \
+         to found a cluster"
+    )]
+    Alone(String),
+    /// A cluster is founded once.
+    #[error("{0} was started before: --found is for the first start of a new cluster")]
+    FoundedAlready(String),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The cluster.
+    #[error(transparent)]
+    Member(#[from] member::Error),
+}
+
+/// A round trip to other regions that is played.
+struct Wan {
+    own: String,
+    one_way: Duration,
+}
+
+impl Delay for Wan {
+    fn to(&self, region: &str) -> Duration {
+        if region == self.own { Duration::ZERO } else { self.one_way }
+    }
+}
+
+/// Starts a node. `founds` makes a new cluster of it; else it is a member already, or joins by its
+/// seeds. `fatal` ends the process when its disk fails.
+///
+/// # Errors
+/// Any [`Error`].
+pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Member, Error> {
+    let credentials = cluster_files::credentials(&config.tls)?;
+    let expected = format!("spiffe://{}/node/{}/{}", config.cluster, config.region, config.name);
+    let found = credentials.identity().to_string();
+    if found != expected {
+        return Err(Error::OtherCertificate { found, expected });
+    }
+    let known = cluster_files::who(config)?;
+    if known.is_some() && founds {
+        return Err(Error::FoundedAlready(config.name.clone()));
+    }
+    let listen = |error| Error::Listen { address: config.listen.clone(), error };
+    let door = Door::bind(&config.listen).await.map_err(listen)?;
+    let address = match &config.advertise {
+        Some(advertised) => advertised.clone(),
+        None => door.address().map_err(listen)?.to_string(),
+    };
+    // The files are locked from here on, before anything is noted: two processes cannot be one node.
+    cluster_files::folder(&config.data)?;
+    let storage = Storage::open(&config.data, fatal)?;
+    let wan: Option<Arc<dyn Delay>> = (config.wan_ms > 0).then(|| {
+        let wan = Wan { own: config.region.clone(), one_way: config.one_way() };
+        Arc::new(wan) as Arc<dyn Delay>
+    });
+    let seed = cluster_files::random();
+    let fabric = Arc::new(Fabric::new(credentials, Arc::new(Tcp), wan, seed));
+    let mut who = match known {
+        Some(who) => who,
+        None => {
+            let id = first_id(config, &address, founds, &fabric).await?;
+            let (cluster, name) = (config.cluster.clone(), config.name.clone());
+            Who { cluster, name, id, incarnation: 0 }
+        }
+    };
+    who.incarnation += 1;
+    if !founds {
+        cluster_files::is(config, &who)?;
+    }
+    let me = Me {
+        id: who.id,
+        name: who.name.clone(),
+        region: config.region.clone(),
+        address,
+        incarnation: who.incarnation,
+        votes: config.votes,
+    };
+    let mut seeds = config.seeds.clone();
+    seeds.retain(|seed| *seed != me.address);
+    let parts = Parts {
+        fabric,
+        listener: Box::new(door),
+        storage,
+        // It was checked when the configuration was read.
+        profile: config.profile().unwrap_or(cluster::consensus::Profile::LAN),
+        seeds,
+        nonce: cluster_files::random(),
+    };
+    let member = Member::start(me, parts, founds).await?;
+    if founds {
+        // Not before the cluster is on disk: until then --found may be given again.
+        cluster_files::is(config, &who)?;
+    }
+    Ok(member)
+}
+
+/// Reads the certificates anew: new connections show and believe these.
+///
+/// # Errors
+/// [`Error::Files`]; the node then goes on with those it has.
+pub fn reload(config: &NodeConfig, member: &Member) -> Result<(), Error> {
+    member.rotate(cluster_files::credentials(&config.tls)?);
+    Ok(())
+}
+
+async fn first_id(
+    config: &NodeConfig,
+    address: &str,
+    founds: bool,
+    fabric: &Fabric,
+) -> Result<u64, Error> {
+    if founds {
+        return Ok(FOUNDER);
+    }
+    // All nodes may have the same list; this one does not answer yet.
+    let others: Vec<String> = config.seeds.iter().filter(|s| *s != address).cloned().collect();
+    if others.is_empty() {
+        return Err(Error::Alone(config.name.clone()));
+    }
+    Ok(member::ask_for_id(fabric, &others, address, ID_TIME).await?)
+}
+
+/// An operator's way to ask the nodes of its configuration, and their addresses.
+///
+/// # Errors
+/// [`Error::Files`].
+pub fn operator(config: &Path) -> Result<(Fabric, Vec<String>), Error> {
+    let OperatorConfig { nodes, tls } = cluster_files::operator_config(config)?;
+    let credentials = cluster_files::credentials(&tls)?;
+    Ok((Fabric::new(credentials, Arc::new(Tcp), None, cluster_files::random()), nodes))
+}

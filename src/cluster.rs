@@ -1,0 +1,277 @@
+//! `watchfire cluster`: the members of a cluster, asked and changed over the nodes' own links.
+
+use anyhow::{Result, bail};
+use clap::{Args, Subcommand, ValueEnum};
+use node::membership::{Ask, Links, NodeStatus, Told, ask, ask_leader, operator};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+/// How long a node may take to answer before it is called unreachable.
+const NODE_TIME: Duration = Duration::from_secs(2);
+
+/// How long a change may take: an election, and a new voter that has to catch up.
+const CHANGE_TIME: Duration = Duration::from_secs(15);
+
+/// What the help ends with.
+const AFTER: &str = "\
+The file of --cluster names some nodes and the operator's certificate; `watchfire up` writes one:
+  nodes = [\"eu-1.example.net:7800\", \"us-1.example.net:7800\"]
+  [tls]
+  authorities = \"ca.pem\"
+  certificate = \"me.pem\"
+  key = \"me.key\"
+
+Exit codes: 0 done, 1 not done, or a node is not reachable.";
+
+#[derive(Subcommand)]
+#[command(after_help = AFTER)]
+pub enum Cluster {
+    /// Ask every member how it is: both lights, role, how far it has come
+    Status(Common),
+    /// List the members as the control log has them
+    Members(Common),
+    /// Let a member vote
+    Promote(Change),
+    /// Let a member vote no more
+    Demote(Change),
+    /// Let a member go for good; it must own nothing
+    Remove(Change),
+    /// Let a member make a snapshot of the control log now
+    Snapshot(Change),
+}
+
+#[derive(Args)]
+pub struct Common {
+    /// File with nodes to ask and the operator's certificate
+    #[arg(long, value_name = "FILE", default_value = "watchfire-cluster/operator.toml")]
+    cluster: PathBuf,
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Text,
+    /// For programs
+    Json,
+}
+
+#[derive(Args)]
+pub struct Change {
+    /// The member's name
+    name: String,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    plan: bool,
+    #[command(flatten)]
+    common: Common,
+}
+
+pub fn run(what: &Cluster) -> Result<ExitCode> {
+    crate::runtime()?.block_on(async {
+        match what {
+            Cluster::Status(common) => status(common).await,
+            Cluster::Members(common) => members(common).await,
+            Cluster::Promote(change) => make(change, Ask::Promote(change.name.clone())).await,
+            Cluster::Demote(change) => make(change, Ask::Demote(change.name.clone())).await,
+            Cluster::Remove(change) => make(change, Ask::Remove(change.name.clone())).await,
+            Cluster::Snapshot(change) => snapshot(change).await,
+        }
+    })
+}
+
+/// What each member said, by name: how it is, or why nothing came.
+pub type Answers = BTreeMap<String, Result<NodeStatus, String>>;
+
+/// Asks all members, of whom the first node that answers knows.
+pub async fn ask_all(fabric: &Links, nodes: &[String]) -> Result<Answers> {
+    let mut why = Vec::new();
+    for address in nodes {
+        match one(fabric, address).await {
+            Ok(first) => {
+                let mut answers = Answers::new();
+                for member in first.members.values() {
+                    let said = one(fabric, &member.address).await;
+                    answers.insert(member.name.clone(), said);
+                }
+                answers.entry(first.name.clone()).or_insert(Ok(first));
+                return Ok(answers);
+            }
+            Err(reason) => why.push(format!("{address}: {reason}")),
+        }
+    }
+    bail!("no node answers\n  {}", why.join("\n  "))
+}
+
+async fn one(fabric: &Links, address: &str) -> Result<NodeStatus, String> {
+    match ask(fabric, address, &Ask::Status, NODE_TIME).await {
+        Ok(Told::Status(status)) => Ok(*status),
+        Ok(other) => Err(format!("{other:?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn status(common: &Common) -> Result<ExitCode> {
+    let (fabric, nodes) = operator(&common.cluster)?;
+    let answers = ask_all(&fabric, &nodes).await?;
+    if common.output == Output::Json {
+        let all: BTreeMap<&String, Value> = answers
+            .iter()
+            .map(|(name, said)| match said {
+                Ok(status) => (name, json!(status)),
+                Err(reason) => (name, json!({ "name": name, "unreachable": reason })),
+            })
+            .collect();
+        println!("{}", serde_json::to_string_pretty(&all)?);
+    } else {
+        print(&answers);
+    }
+    let all = answers.values().all(|said| said.as_ref().is_ok_and(|s| s.serving && s.durable));
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(crate::exit::FAILED) })
+}
+
+/// Prints a line for each member.
+pub fn print(answers: &Answers) {
+    let light = |on: bool| if on { "yes" } else { "NO" };
+    println!(
+        "{:12} {:8} {:>4} {:9} {:6} {:8} {:8} {:>8} {:>6}  address",
+        "node", "region", "id", "role", "votes", "serving", "durable", "applied", "term"
+    );
+    for (name, said) in answers {
+        match said {
+            Ok(s) => println!(
+                "{:12} {:8} {:>4} {:9} {:6} {:8} {:8} {:>8} {:>6}  {}",
+                name,
+                s.region,
+                s.id,
+                s.role,
+                if s.voters.contains(&s.id) { "yes" } else { "no" },
+                light(s.serving),
+                light(s.durable),
+                s.applied,
+                s.term,
+                s.address
+            ),
+            Err(reason) => println!("{name:12} unreachable: {reason}"),
+        }
+    }
+    let digests: BTreeSet<(u64, &str)> =
+        answers.values().flatten().map(|s| (s.applied, &*s.digest)).collect();
+    let applied: BTreeSet<u64> = digests.iter().map(|d| d.0).collect();
+    if digests.len() > applied.len() {
+        println!("THE CONTROL LOG DIFFERS between nodes that applied as much: report this");
+    }
+}
+
+async fn members(common: &Common) -> Result<ExitCode> {
+    let (fabric, nodes) = operator(&common.cluster)?;
+    let mut why = Vec::new();
+    for address in &nodes {
+        match one(&fabric, address).await {
+            Ok(s) if common.output == Output::Json => {
+                println!("{}", serde_json::to_string_pretty(&s.members)?);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Ok(s) => {
+                for (id, m) in &s.members {
+                    let votes = if s.voters.contains(id) { "votes" } else { "learns" };
+                    let admitted = if m.admitted { "" } else { ", not admitted yet" };
+                    println!(
+                        "{:12} {:8} {id:>4} {votes:7} {}{admitted}",
+                        m.name, m.region, m.address
+                    );
+                }
+                println!("as {} has it, applied up to {}", s.name, s.applied);
+                return Ok(ExitCode::SUCCESS);
+            }
+            Err(reason) => why.push(format!("{address}: {reason}")),
+        }
+    }
+    bail!("no node answers\n  {}", why.join("\n  "))
+}
+
+async fn make(change: &Change, asked: Ask) -> Result<ExitCode> {
+    let (fabric, nodes) = operator(&change.common.cluster)?;
+    let answers = ask_all(&fabric, &nodes).await?;
+    let plan = plan(&answers, &asked)?;
+    if change.plan {
+        say(change, "plan", &plan)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match ask_leader(&fabric, &nodes, &asked, CHANGE_TIME).await? {
+        Told::Done => say(change, "done", &plan)?,
+        Told::Refused(reason) => bail!("not done: {reason}"),
+        Told::Unknown(reason) => {
+            bail!("whether it was done is not known: {reason}; `watchfire cluster status` shows it")
+        }
+        other => bail!("{other:?}"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn say(change: &Change, key: &str, text: &str) -> Result<()> {
+    if change.common.output == Output::Json {
+        println!("{}", serde_json::to_string_pretty(&json!({ key: text }))?);
+    } else {
+        println!("{key}: {text}");
+    }
+    Ok(())
+}
+
+/// What a change does, in words.
+fn plan(answers: &Answers, asked: &Ask) -> Result<String> {
+    let known = answers.values().flatten().max_by_key(|s| s.applied);
+    let Some(known) = known else { bail!("no member answers") };
+    let id_of = |name: &str| known.members.iter().find(|(_, m)| m.name == name).map(|(id, _)| *id);
+    let mut voters = known.voters.clone();
+    let (name, word) = match asked {
+        Ask::Promote(name) => (name, "votes"),
+        Ask::Demote(name) => (name, "votes no more"),
+        Ask::Remove(name) => (name, "leaves for good; its id is never used again"),
+        other => bail!("{other:?} is no change"),
+    };
+    let Some(id) = id_of(name) else {
+        let names: Vec<&str> = known.members.values().map(|m| &*m.name).collect();
+        bail!("no member is named {name}; there are {}", names.join(", "))
+    };
+    if matches!(asked, Ask::Promote(_)) {
+        voters.insert(id)
+    } else {
+        voters.remove(&id)
+    };
+    let name_of = |id: &u64| known.members.get(id).map_or("?", |m| &m.name);
+    let names: Vec<&str> = voters.iter().map(name_of).collect();
+    let (count, majority) = (voters.len(), voters.len() / 2 + 1);
+    let even = if count % 2 == 0 { "; an odd number survives as much with less" } else { "" };
+    Ok(format!(
+        "{name} {word}. Voters are then {}: {majority} of {count} have to agree, {} may fail{even}",
+        names.join(", "),
+        count.saturating_sub(majority)
+    ))
+}
+
+async fn snapshot(change: &Change) -> Result<ExitCode> {
+    let (fabric, nodes) = operator(&change.common.cluster)?;
+    let answers = ask_all(&fabric, &nodes).await?;
+    let known = answers.values().flatten().flat_map(|s| s.members.values());
+    let Some(member) = known.clone().find(|m| m.name == change.name) else {
+        let names: BTreeSet<&str> = known.map(|m| &*m.name).collect();
+        let names: Vec<&str> = names.into_iter().collect();
+        bail!("no member is named {}; there are {}", change.name, names.join(", "))
+    };
+    let plan = format!("{} makes a snapshot and then shortens its log", change.name);
+    if change.plan {
+        say(change, "plan", &plan)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    match ask(&fabric, &member.address, &Ask::Snapshot, NODE_TIME).await? {
+        Told::Done => say(change, "done", &plan)?,
+        other => bail!("{}: {other:?}", change.name),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,90 @@
+//! `watchfire node`: one node of a cluster, until it is told to end.
+
+use anyhow::Result;
+use clap::Args;
+use node::host::cluster_files::node_config;
+use node::membership::config::NodeConfig;
+use node::membership::{Fatal, Member, reload, start};
+use std::io::Read as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What the help ends with.
+const AFTER: &str = "\
+The node takes part in agreement with the others: it keeps the control log (who is a member, which
+bundles and playbooks hold, who owns what). SIGTERM and Ctrl-C end it after it has stored what it
+has applied; SIGHUP reads its certificates anew. Detection runs in `watchfire detect`.
+
+A failed write or sync of its disk ends the process at once with exit code 1: what reached the disk
+is then unknown. Start it again once the disk is well; what it had acknowledged, others have.
+
+Examples:
+  watchfire node --config eu-1.toml --found    the first node of a new cluster, once
+  watchfire node --config us-1.toml            joins by its seeds, or goes on as the member it is";
+
+#[derive(Args)]
+#[command(after_help = AFTER)]
+pub struct Arguments {
+    /// The node's configuration (`watchfire config template` writes one)
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Found a new cluster: on its first node, at its first start
+    #[arg(long)]
+    found: bool,
+    /// End when standard input does, as whoever started it ends
+    #[arg(long, hide = true)]
+    while_stdin: bool,
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let config = node_config(&arguments.config)?;
+    crate::runtime()?.block_on(async {
+        let fatal = Fatal::new(|error| {
+            eprintln!("watchfire: the disk failed, this node ends: {error}");
+            std::process::exit(i32::from(crate::exit::FAILED));
+        });
+        let member = start(&config, arguments.found, fatal).await?;
+        let status = member.status();
+        println!("{} ({}) is node {} at {}", status.name, status.region, status.id, status.address);
+        tokio::select! {
+            () = member.admitted() => println!("ready: {} is a member", status.name),
+            ended = until_told(&config, &member, arguments.while_stdin) => {
+                ended?;
+                member.shutdown().await?;
+                return Ok(ExitCode::from(crate::exit::INTERRUPTED));
+            }
+        }
+        until_told(&config, &member, arguments.while_stdin).await?;
+        member.shutdown().await?;
+        println!("{} has ended", status.name);
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+/// Waits for the word to end.
+async fn until_told(config: &NodeConfig, member: &Member, while_stdin: bool) -> Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut hang_up = signal(SignalKind::hangup())?;
+    let (tell, told) = tokio::sync::oneshot::channel();
+    if while_stdin {
+        // A thread of its own: a runtime would wait for the read when it ends.
+        std::thread::spawn(move || {
+            let mut stdin = std::io::stdin().lock();
+            while matches!(stdin.read(&mut [0]), Ok(1..)) {}
+            tell.send(())
+        });
+    }
+    tokio::pin!(told);
+    loop {
+        tokio::select! {
+            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+            _ = terminate.recv() => return Ok(()),
+            _ = &mut told, if while_stdin => return Ok(()),
+            _ = hang_up.recv() => match reload(config, member) {
+                Ok(()) => println!("certificates were read anew"),
+                Err(error) => eprintln!("watchfire: the old certificates stay: {error}"),
+            },
+        }
+    }
+}
