@@ -103,7 +103,9 @@ async fn ask(
                     let name = format!("client-{nonce}").into();
                     let command = Command::SetFlag { name, value };
                     let start = Instant::now();
-                    leader.propose(Request { client, sequence, command }, WITHIN).await?;
+                    let request = Request { client, sequence, command };
+                    let reply = leader.propose(request, WITHIN).await?;
+                    assert!(reply.refusal().is_none(), "{reply:?}");
                     took.push(start.elapsed());
                 }
                 Ok::<_, cluster::consensus::Error>(took)

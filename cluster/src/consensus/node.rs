@@ -42,7 +42,7 @@ impl Options {
         Self { id, profile, snapshot_every: SNAPSHOT_EVERY, entries_kept: ENTRIES_KEPT }
     }
 
-    fn config(&self) -> Result<Config, Error> {
+    pub(super) fn config(&self) -> Result<Config, Error> {
         let millis = |d: Duration| u64::try_from(d.as_millis()).unwrap_or(u64::MAX);
         let config = Config {
             cluster_name: "watchfire".into(),

@@ -116,6 +116,87 @@ fn a_single_node_founds_and_starts_again_from_its_files() {
 }
 
 #[test]
+fn every_profile_makes_sense_to_openraft() {
+    for name in ["lan", "wan80", "wan150"] {
+        let profile = Profile::named(name).unwrap();
+        assert!(profile.heartbeat * 3 <= profile.election_min);
+        Options::new(1, profile).config().unwrap();
+    }
+    assert_eq!(Profile::named("moon"), None);
+    let upside_down = Profile { heartbeat: Duration::from_secs(1), ..Profile::LAN };
+    assert!(matches!(Options::new(1, upside_down).config(), Err(Error::Profile(_))));
+}
+
+async fn on_files(net: &MemoryNet, folder: &std::path::Path, id: NodeId) -> Arc<Consensus> {
+    let fatal = Fatal::new(|e| panic!("{e}"));
+    let storage = Storage::open(&folder.join(id.to_string()), fatal).unwrap();
+    let options = Options { snapshot_every: 40, entries_kept: 5, ..Options::new(id, Profile::LAN) };
+    let node = Consensus::start(options, storage, net.wire(id)).await.unwrap();
+    net.connect(id, node.responder());
+    Arc::new(node)
+}
+
+/// The way with threads and files, in real time.
+#[test]
+fn three_nodes_on_files_agree_and_start_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_time().build().unwrap();
+    let mut digests = BTreeSet::new();
+    for round in 0..2u64 {
+        runtime.block_on(async {
+            let net = MemoryNet::new(round);
+            let mut nodes = Vec::new();
+            for id in 1..=3 {
+                nodes.push(on_files(&net, folder.path(), id).await);
+            }
+            let voters = (1..=3).map(|id| (id, format!("n{id}"))).collect();
+            nodes[0].found(voters).await.unwrap();
+            let leads = |n: &&Arc<Consensus>| n.status().role == Role::Leader;
+            while nodes.iter().find(leads).is_none() {
+                sleep(Duration::from_millis(10)).await;
+            }
+            let asking: Vec<_> = (0..8u64)
+                .map(|nonce| {
+                    let nodes = nodes.clone();
+                    tokio::spawn(async move {
+                        for n in 1..=40 {
+                            // The second round begins with retries of the first.
+                            let sequence = round * 20 + n;
+                            let name = format!("x{nonce}").into();
+                            let value = Some(sequence.to_string().into());
+                            let command = Command::SetFlag { name, value };
+                            let request = Request { client: client(nonce), sequence, command };
+                            for node in nodes.iter().cycle() {
+                                match node.propose(request.clone(), WITHIN).await {
+                                    Ok(reply) => {
+                                        assert_eq!(reply, Reply::Done);
+                                        break;
+                                    }
+                                    Err(_) => sleep(Duration::from_millis(5)).await,
+                                }
+                            }
+                        }
+                    })
+                })
+                .collect();
+            for one in asking {
+                one.await.unwrap();
+            }
+            let end = nodes.iter().map(|n| n.status().last_log).max().unwrap();
+            for node in &nodes {
+                node.changes().wait_for(|index| *index >= end).await.unwrap();
+                digests.insert((round, node.read(|log| log.digest().unwrap()).1));
+            }
+            for (node, id) in nodes.into_iter().zip(1..) {
+                net.disconnect(id);
+                Arc::try_unwrap(node).unwrap().shutdown().await.unwrap();
+            }
+        });
+    }
+    assert_eq!(digests.len(), 2, "one state a round, on all nodes");
+}
+
+#[test]
 fn a_disk_that_fails_ends_the_node_and_bytes_of_strangers_do_not() {
     simulate(4, async {
         let disks = [SimDisk::new(1), SimDisk::new(2)];
