@@ -2,7 +2,9 @@
 
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand, ValueEnum};
-use node::membership::{Ask, Links, NodeStatus, Told, ask, ask_leader, operator};
+use node::host::cluster_files::random;
+use node::membership::{Ask, Client, Command, Links, NodeStatus, Reply, Request, Told};
+use node::membership::{ask, ask_leader, operator};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -14,6 +16,9 @@ const NODE_TIME: Duration = Duration::from_secs(2);
 
 /// How long a change may take: an election, and a new voter that has to catch up.
 const CHANGE_TIME: Duration = Duration::from_secs(15);
+
+/// How often a command is repeated whose answer did not come.
+const TRIES: usize = 3;
 
 /// What the help ends with.
 const AFTER: &str = "\
@@ -39,8 +44,37 @@ pub enum Cluster {
     Demote(Change),
     /// Let a member go for good; it must own nothing
     Remove(Change),
+    /// Read the flags that all nodes agree on, or set one
+    #[command(after_help = FLAGS)]
+    Flag(Flag),
     /// Let a member make a snapshot of the control log now
     Snapshot(Change),
+}
+
+const FLAGS: &str = "\
+Reading asks the leader, which asks a majority: what was answered before is seen. With --local any
+node answers at once with what it has, and says how far that goes.
+
+Examples:
+  watchfire cluster flag                        all flags
+  watchfire cluster flag maintenance eu         set one; agreed on when the command returns
+  watchfire cluster flag maintenance --unset    take it away";
+
+#[derive(Args)]
+pub struct Flag {
+    /// Its name
+    name: Option<String>,
+    /// Its value; without one it is read
+    #[arg(conflicts_with = "unset")]
+    value: Option<String>,
+    /// Take it away
+    #[arg(long, requires = "name")]
+    unset: bool,
+    /// Ask any node for what it has
+    #[arg(long)]
+    local: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Args)]
@@ -80,6 +114,7 @@ pub fn run(what: &Cluster) -> Result<ExitCode> {
             Cluster::Promote(change) => make(change, Ask::Promote(change.name.clone())).await,
             Cluster::Demote(change) => make(change, Ask::Demote(change.name.clone())).await,
             Cluster::Remove(change) => make(change, Ask::Remove(change.name.clone())).await,
+            Cluster::Flag(it) => flag(it).await,
             Cluster::Snapshot(change) => snapshot(change).await,
         }
     })
@@ -274,4 +309,67 @@ async fn snapshot(change: &Change) -> Result<ExitCode> {
         other => bail!("{}: {other:?}", change.name),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn flag(it: &Flag) -> Result<ExitCode> {
+    let (fabric, nodes) = operator(&it.common.cluster)?;
+    let Some(name) = it.name.as_ref().filter(|_| it.unset || it.value.is_some()) else {
+        return read_flags(it, &fabric, &nodes).await;
+    };
+    let (name, value) = (name.as_str().into(), it.value.as_deref().map(Into::into));
+    match propose(&fabric, &nodes, Command::SetFlag { name, value }).await? {
+        Reply::Refused(refusal) => bail!("not done: {refusal}"),
+        Reply::Unchanged => println!("it was so already"),
+        _ => println!("done"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn read_flags(it: &Flag, fabric: &Links, nodes: &[String]) -> Result<ExitCode> {
+    let asked = Ask::Flags { linearizable: !it.local };
+    let Told::Flags(applied, mut flags) = ask_leader(fabric, nodes, &asked, CHANGE_TIME).await?
+    else {
+        bail!("the node does not know of flags")
+    };
+    if let Some(name) = &it.name {
+        flags.retain(|flag, _| flag == name);
+    }
+    if it.common.output == Output::Json {
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&json!({ "applied": applied, "flags": flags }))?
+        );
+    } else {
+        flags.iter().for_each(|(name, value)| println!("{name} = {value}"));
+    }
+    // A flag that is asked for by name and is not there is told like one in a shell.
+    let missing = it.name.is_some() && flags.is_empty();
+    Ok(if missing { ExitCode::from(crate::exit::FAILED) } else { ExitCode::SUCCESS })
+}
+
+/// Proposes a command to whichever node answers; a repetition after a lost answer is folded.
+async fn propose(fabric: &Links, nodes: &[String], command: Command) -> Result<Reply> {
+    let mut why = Vec::new();
+    for address in nodes {
+        let opened = match one(fabric, address).await {
+            Ok(status) => status.applied,
+            Err(reason) => {
+                why.push(format!("{address}: {reason}"));
+                continue;
+            }
+        };
+        let client = Client { opened, nonce: random() };
+        let request = Box::new(Request { client, sequence: 1, command });
+        for _ in 0..TRIES {
+            match ask(fabric, address, &Ask::Propose(request.clone()), CHANGE_TIME).await {
+                Ok(Told::Reply(reply)) => return Ok(reply),
+                Ok(Told::Refused(reason)) => bail!("not done: {reason}"),
+                Ok(Told::Unknown(reason)) => why.push(format!("{address}: {reason}")),
+                Ok(other) => why.push(format!("{address}: {other:?}")),
+                Err(error) => why.push(format!("{address}: {error}")),
+            }
+        }
+        bail!("whether it was done is not known:\n  {}", why.join("\n  "));
+    }
+    bail!("not done, no node answers:\n  {}", why.join("\n  "))
 }

@@ -107,7 +107,9 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let level = ["error,ractor=off", "info,ractor=off", "debug"][usize::from(cli.verbose.min(2))];
+    // openraft calls each try to reach a node that is down an error; status tells who is.
+    let level = ["error,ractor=off,openraft=off", "info,ractor=off,openraft=warn", "debug"]
+        [usize::from(cli.verbose.min(2))];
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
     tracing_subscriber::fmt()

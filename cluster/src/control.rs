@@ -45,6 +45,12 @@ pub enum Ask {
     Remove(String),
     /// Make a snapshot of the control log.
     Snapshot,
+    /// The flags of the control log.
+    Flags {
+        /// Whether they must have everything that was answered before: the leader then asks a
+        /// majority. Else they are as the node has them.
+        linearizable: bool,
+    },
 }
 
 /// What a node says.
@@ -52,6 +58,8 @@ pub enum Ask {
 pub enum Told {
     /// How it is.
     Status(Box<NodeStatus>),
+    /// The flags, as of an index of the log.
+    Flags(u64, BTreeMap<String, String>),
     /// An id that nobody had.
     Id(u64),
     /// What the control log says.

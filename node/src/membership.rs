@@ -16,6 +16,7 @@ pub use cluster::consensus::Fatal;
 pub use cluster::control::{Ask, MemberView, NodeStatus, Told, ask, ask_leader};
 pub use cluster::fabric::{Fabric as Links, Identity, authority};
 pub use cluster::member::Member;
+pub use regions::control_log::{Client, Command, Reply, Request};
 
 /// The id of the node that founds a cluster.
 const FOUNDER: u64 = 1;
@@ -87,8 +88,10 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Me
         return Err(Error::OtherCertificate { found, expected });
     }
     let known = cluster_files::who(config)?;
-    if known.is_some() && founds {
-        return Err(Error::FoundedAlready(config.name.clone()));
+    match (&known, founds) {
+        (Some(_), true) => return Err(Error::FoundedAlready(config.name.clone())),
+        (None, false) if config.seeds.is_empty() => return Err(Error::Alone(config.name.clone())),
+        _ => {}
     }
     let listen = |error| Error::Listen { address: config.listen.clone(), error };
     let door = Door::bind(&config.listen).await.map_err(listen)?;

@@ -4,8 +4,8 @@ use super::{AGREE_TIME, Inner, Me};
 use crate::consensus::{self, Role};
 use crate::control::{self, Ask, Told};
 use crate::fabric::{Answer, BoxFuture, Caller, Lane, Who};
-use regions::control_log::{Command, Refusal, Reply};
-use std::collections::BTreeSet;
+use regions::control_log::{Command, ControlLog, Refusal, Reply};
+use std::collections::{BTreeMap, BTreeSet};
 use threat::Text;
 use tokio::time::timeout;
 
@@ -52,6 +52,11 @@ impl From<Refusal> for Failure {
     }
 }
 
+fn flags(log: &ControlLog) -> BTreeMap<String, String> {
+    let flags = log.settings().flags().iter();
+    flags.map(|(name, value)| (name.to_string(), value.to_string())).collect()
+}
+
 impl Inner {
     async fn control(&self, caller: &Caller, ask: Ask) -> Told {
         let done = match ask {
@@ -60,8 +65,16 @@ impl Inner {
                 Ok(reply) => return Told::Reply(reply),
                 Err(error) => Err(error.into()),
             },
+            Ask::Flags { linearizable: false } => {
+                let (applied, flags) = self.consensus.read(flags);
+                return Told::Flags(applied, flags);
+            }
             Ask::Snapshot => self.consensus.snapshot().await.map_err(Failure::from),
             _ if self.consensus.status().role != Role::Leader => return self.elsewhere(),
+            Ask::Flags { .. } => match self.consensus.read_linearizable(AGREE_TIME, flags).await {
+                Ok((applied, flags)) => return Told::Flags(applied, flags),
+                Err(error) => Err(error.into()),
+            },
             Ask::Id { address } => match self.reserve(caller, address).await {
                 Ok(id) => return Told::Id(id),
                 Err(failure) => Err(failure),
