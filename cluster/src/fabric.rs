@@ -3,7 +3,7 @@
 //!
 //! Who speaks is in its certificate ([`Identity`]). Nothing of a stranger is decoded: a connection
 //! is answered after its handshake, whose certificate is of this cluster's authority, of this
-//! cluster and of this time. Bytes come and go through a [`Transport`]; this module opens no socket.
+//! cluster and of this time. Bytes come and go through a [`Transport`]: no socket is opened here.
 
 pub mod authority;
 mod dial;

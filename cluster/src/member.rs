@@ -274,7 +274,7 @@ impl Inner {
         self.propose(self.request(command)).await
     }
 
-    /// Proposes here or at the leader, again and again with the same request until its time is over.
+    /// Proposes here or at the leader, with the same request again until its time is over.
     async fn propose(&self, request: Request) -> Result<Reply, consensus::Error> {
         let until = Instant::now() + AGREE_TIME;
         loop {

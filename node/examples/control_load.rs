@@ -1,8 +1,8 @@
 //! Writes to the control log of a running cluster, from many clients over TCP, and checks that
 //! nothing that was acknowledged is lost.
 //!
-//! `watchfire up &`, then
-//! `cargo run --release -p node --example control_load -- watchfire-cluster/operator.toml CLIENTS SECONDS`
+//! `watchfire up &`, then `cargo run --release -p node --example control_load --
+//! watchfire-cluster/operator.toml CLIENTS SECONDS`
 //!
 //! Each client sets its own flag to one number after the other. It prints commands per second, the
 //! latency, and the longest time without an acknowledgement, then reads the flags of a majority:

@@ -99,7 +99,7 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Me
         Some(advertised) => advertised.clone(),
         None => door.address().map_err(listen)?.to_string(),
     };
-    // The files are locked from here on, before anything is noted: two processes cannot be one node.
+    // The files are locked from here on: two processes cannot be one node.
     cluster_files::folder(&config.data)?;
     let storage = Storage::open(&config.data, fatal)?;
     let wan: Option<Arc<dyn Delay>> = (config.wan_ms > 0).then(|| {

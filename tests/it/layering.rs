@@ -16,7 +16,20 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("store", &["threat", "flow", "intake", "detection", "learning"]),
     ("actors", &["threat", "flow", "intake", "detection", "learning", "store"]),
     ("cluster", &["threat", "regions", "store"]),
-    ("node", &["threat", "flow", "intake", "detection", "learning", "store", "actors"]),
+    (
+        "node",
+        &[
+            "threat",
+            "flow",
+            "intake",
+            "detection",
+            "learning",
+            "regions",
+            "store",
+            "actors",
+            "cluster",
+        ],
+    ),
     ("simulations", &["threat", "flow", "intake", "detection", "learning", "store", "node"]),
     // The command knows the node, not its actors.
     ("watchfire", &["threat", "intake", "detection", "learning", "store", "node", "simulations"]),

@@ -62,6 +62,11 @@ const HOST: &[&str] = &[
 /// Files elsewhere that touch the host, with the reason.
 const TOUCHES_HOST: &[(&str, &str)] = &[
     ("store/src/file.rs", "opens, locks and replaces the database's file"),
+    ("cluster/src/control.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/fabric/dial.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/fabric/listen.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/fabric/writer.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/member.rs", "tokio's clock, which simulations pause"),
     ("simulations/src/bench.rs", "a measurement paces its load by the clock"),
 ];
 
