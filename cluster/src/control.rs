@@ -177,8 +177,9 @@ pub async fn ask(
     Ok(decode(&answer)?)
 }
 
-/// How long one node is waited for while others may be asked: as long as a leader may take.
-const ONE: Duration = Duration::from_secs(5);
+/// How long one node is waited for at least, while there is time for others: a handshake over the
+/// widest link.
+const ONE: Duration = Duration::from_secs(1);
 
 /// Asks the leader, whom any of these addresses may know.
 ///
@@ -204,12 +205,14 @@ pub async fn ask_leader(
                     Error::Unreachable(failed)
                 });
             }
-            match ask(fabric, &address, asked, left.min(ONE)).await {
+            // A node that is cut off must not take the time of those that are not.
+            let share = left.min(ONE.max(left / (to.len() as u32 + 1)));
+            match ask(fabric, &address, asked, share).await {
                 Ok(Told::Elsewhere { leader }) => {
                     heard = true;
                     // One hop: who is named there may have lost the lead, then all are asked anew.
                     if let Some(leader) = leader.filter(|l| *l != address) {
-                        match ask(fabric, &leader, asked, left.min(ONE)).await {
+                        match ask(fabric, &leader, asked, left).await {
                             Ok(Told::Elsewhere { .. }) => {}
                             Ok(told) => return Ok(told),
                             Err(error) => failed = format!("{leader}: {error}"),

@@ -311,6 +311,7 @@ async fn arrive(inner: Arc<Inner>, seeds: Vec<String>, founds: bool) {
         incarnation: me.incarnation,
         votes: me.votes,
     };
+    let mut tries = 0;
     while !known(&inner) {
         if founds || inner.consensus.status().role == consensus::Role::Leader {
             // Refusals are told in the state: it is looked at again.
@@ -320,6 +321,10 @@ async fn arrive(inner: Arc<Inner>, seeds: Vec<String>, founds: bool) {
             let mut addresses = seeds.clone();
             addresses.extend(inner.consensus.status().members.into_values());
             addresses.retain(|a| *a != me.address);
+            // Another begins each time: one that is cut off may take all of it.
+            let turn = tries % addresses.len().max(1);
+            addresses.rotate_left(turn);
+            tries += 1;
             let told = control::ask_leader(&inner.fabric, &addresses, &ask, AGREE_TIME).await;
             if let Ok(Told::Refused(reason)) = told {
                 tracing::error!("the cluster refuses this node: {reason}");

@@ -242,7 +242,7 @@ pub(crate) mod tests {
     fn errors_say_where_and_what() {
         let good = template("eu", "eu-1").text();
         for (from, to, told) in [
-            ("votes = true", "vote = true", "line 8"),
+            ("votes = true", "vote = true", "line 9"),
             ("votes = true", "votes = 3", "expected a boolean"),
             (
                 "listen = \"127.0.0.1:7801\"",
