@@ -1,9 +1,10 @@
 //! What nodes in several regions agree on or share, as machines without I/O: time, randomness and
 //! messages are arguments, so that production and simulation run the same code. [`control_log`] is
-//! agreed on; [`threats`] is shared without agreement.
+//! agreed on; [`threats`] is shared without agreement; [`failure_detector`] says who is silent.
 
 pub mod anti_entropy;
 pub mod clock;
 pub mod control_log;
 pub mod digest;
+pub mod failure_detector;
 pub mod threats;
