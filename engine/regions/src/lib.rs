@@ -1,7 +1,9 @@
 //! What nodes in several regions agree on or share, as machines without I/O: time, randomness and
 //! messages are arguments, so that production and simulation run the same code. [`control_log`] is
-//! agreed on; [`threats`] is shared without agreement; [`failure_detector`] says who is silent.
+//! agreed on; [`threats`] is shared without agreement; [`failure_detector`] says who is silent, and
+//! [`agreement`] who has failed.
 
+pub mod agreement;
 pub mod anti_entropy;
 pub mod clock;
 pub mod control_log;
