@@ -1,7 +1,7 @@
 //! What nodes in several regions agree on or share, as machines without I/O: time, randomness and
 //! messages are arguments, so that production and simulation run the same code. [`control_log`] is
 //! agreed on; [`threats`] is shared without agreement; [`failure_detector`] says who is silent, and
-//! [`agreement`] who has failed.
+//! [`agreement`] who has failed; [`lease`] says who may act.
 
 pub mod agreement;
 pub mod anti_entropy;
@@ -9,4 +9,8 @@ pub mod clock;
 pub mod control_log;
 pub mod digest;
 pub mod failure_detector;
+pub mod lease;
 pub mod threats;
+
+#[cfg(test)]
+mod test_bench;
