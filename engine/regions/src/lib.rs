@@ -1,15 +1,18 @@
 //! What nodes in several regions agree on or share, as machines without I/O: time, randomness and
 //! messages are arguments, so that production and simulation run the same code. [`control_log`] is
 //! agreed on; [`threats`] is shared without agreement; [`failure_detector`] says who is silent, and
-//! [`agreement`] who has failed; [`lease`] says who may act.
+//! [`agreement`] who has failed; [`lease`] says who may act,
+//! and [`failover`] who takes over.
 
 pub mod agreement;
 pub mod anti_entropy;
 pub mod clock;
 pub mod control_log;
 pub mod digest;
+pub mod failover;
 pub mod failure_detector;
 pub mod lease;
+pub mod placement;
 pub mod threats;
 
 #[cfg(test)]
