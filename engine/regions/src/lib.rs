@@ -2,10 +2,12 @@
 //! messages are arguments, so that production and simulation run the same code. [`control_log`] is
 //! agreed on; [`threats`] is shared without agreement; [`failure_detector`] says who is silent, and
 //! [`agreement`] who has failed; [`lease`] says who may act,
-//! and [`failover`] who takes over.
+//! [`failover`] who takes over, and
+//! [`balancer`] how evenly all of it is borne.
 
 pub mod agreement;
 pub mod anti_entropy;
+pub mod balancer;
 pub mod clock;
 pub mod control_log;
 pub mod digest;

@@ -3,7 +3,7 @@
 use crate::control_log::{Client, Command, ControlLog, Reply, Request};
 
 /// A log with one client that numbers its requests.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Bench {
     pub log: ControlLog,
     sequence: u64,
