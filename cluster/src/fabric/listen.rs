@@ -7,7 +7,7 @@ use super::hello::{self, Caller};
 use super::identity::{Identity, Who};
 use super::lane::Lane;
 use super::limits::{
-    ACCEPT_PAUSE, CONNECTIONS, FRAME_BYTES, HALF_OPEN, HELLO_TIME, IN_FLIGHT, QUEUED,
+    ACCEPT_PAUSE, CONNECTIONS, FRAME_BYTES, GONE, HALF_OPEN, HELLO_TIME, IN_FLIGHT, QUEUED,
 };
 use super::transport::{BoxFuture, BoxStream, Listener};
 use super::writer;
@@ -194,7 +194,9 @@ impl Inner {
         let caller = Arc::new(caller);
         let busy = Arc::new(Semaphore::new(IN_FLIGHT));
         // An error is the end of the connection: after it, where a frame begins is not known.
-        while let Ok(Some(Frame { number, body })) = frame::read(&mut reading, FRAME_BYTES).await {
+        loop {
+            let read = timeout(GONE, frame::read(&mut reading, FRAME_BYTES)).await;
+            let Ok(Ok(Some(Frame { number, body }))) = read else { return };
             let Ok(permit) = Arc::clone(&busy).acquire_owned().await else { return };
             if number & ANSWER != 0 || frames.is_closed() {
                 return;

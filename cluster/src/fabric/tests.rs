@@ -216,6 +216,23 @@ async fn a_silent_connection_is_given_up() {
     assert_eq!(b.gate.counts().greeted, 2, "it did not dial again");
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_operator_that_is_gone_without_a_word_takes_no_room_for_ever() {
+    let (net, cluster) = (MemoryTransport::default(), Cluster::new("acme"));
+    let _b = node(&net, cluster.node("two"), 2, "b");
+    let operator = cluster.operator();
+    let (connector, name) = operator.connector();
+    let stream = net.connect("b").await.unwrap();
+    let mut stream = connector.connect(name, stream).await.unwrap();
+    hello::say(&mut stream, Lane::Control, 0).await.unwrap();
+    hello::hear(&mut stream).await.unwrap();
+    // It is held open and says nothing more.
+    let since = Instant::now();
+    let end = timeout(2 * limits::GONE, stream.read(&mut [0])).await.expect("it stays open");
+    assert!(matches!(end, Ok(0) | Err(_)), "{end:?}");
+    assert!(since.elapsed() >= limits::GONE);
+}
+
 struct Wide;
 
 impl Delay for Wide {
