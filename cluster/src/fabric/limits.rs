@@ -45,8 +45,8 @@ pub const REDIAL_LAST: Duration = Duration::from_secs(1);
 /// A dialled connection over which nothing went for so long is closed.
 pub const IDLE: Duration = Duration::from_secs(120);
 
-/// A connection that asked nothing for so long is ended by whoever answers: the other side would have
-/// closed it at [`IDLE`], so it is gone without a word.
+/// A connection on which nothing was asked for so long is ended by whoever answers: the other side
+/// would have closed it at [`IDLE`], so it is gone without a word.
 pub const GONE: Duration = Duration::from_secs(2 * IDLE.as_secs());
 
 /// Pause after a connection could not be taken, as when there are no file descriptors.
