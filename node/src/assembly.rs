@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use threat::limits::SHARD_CREDITS;
-use threat::{DetectorKind, Text, Threat};
+use threat::{DetectorKind, SourceNames, Threat};
 use tokio::task::JoinHandle;
 
 /// Any exit of these escalates: what they held has no verdict, and only a start from the last
@@ -75,7 +75,7 @@ pub struct Parts {
     /// How long a detector may make no progress.
     pub patience: Duration,
     /// Names of the sources, by id.
-    pub sources: Vec<Text>,
+    pub sources: SourceNames,
     /// Threats found before, to go on with.
     pub known: Vec<Threat>,
     /// Gives threats up when their hour is over.

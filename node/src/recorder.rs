@@ -2,7 +2,10 @@
 //! stored, and after a kill the output is cut back to what the store knows of, so that nothing is
 //! told twice.
 
-use crate::findings;
+mod telling;
+
+pub use telling::{Kept, Teller, Telling};
+
 use crate::host::output::Output;
 use actors::detection::models::BundleKeeper;
 use actors::detection::recorder::{Record, Recorder};
@@ -14,7 +17,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Commit, LedgerEntry, Store};
-use threat::{Example, Severity, Threat, ThreatId, Timestamp};
+use threat::{Threat, Timestamp};
 
 /// Name of the checkpoint that holds the length of the output.
 pub const OUTPUT_CHECKPOINT: &str = "output/";
@@ -32,15 +35,6 @@ pub const BUNDLES_KEPT: usize = 64;
 /// Threats of followed logs that a restart takes up again: those of the hours that may still grow.
 const RESUMED_THREATS: usize = 10_000;
 
-/// When findings are told.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Telling {
-    /// Once for each threat, at the end of the run, whole.
-    AtTheEnd,
-    /// When a threat is new, when it gets graver, and when its hour is over.
-    AsTheyCome,
-}
-
 /// What stands behind the ports.
 pub struct StoreRecorder {
     store: Option<Arc<Store>>,
@@ -51,23 +45,11 @@ pub struct StoreRecorder {
     state: Arc<Mutex<State>>,
 }
 
-#[derive(Default)]
 struct State {
     output: Option<Output>,
     /// Where the ledger of each segment of a source ends.
     ends: BTreeMap<(usize, u64), u64>,
-    told: BTreeMap<ThreatId, Severity>,
-    examples: BTreeMap<ThreatId, Vec<Example>>,
-    threats: BTreeMap<ThreatId, Threat>,
-}
-
-/// Threats and examples that a run kept for its report.
-#[derive(Debug, Default)]
-pub struct Kept {
-    /// The threats, closed ones included.
-    pub threats: BTreeMap<ThreatId, Threat>,
-    /// Their examples.
-    pub examples: BTreeMap<ThreatId, Vec<Example>>,
+    teller: Teller,
 }
 
 impl StoreRecorder {
@@ -79,23 +61,20 @@ impl StoreRecorder {
         sources: Vec<String>,
         telling: Telling,
     ) -> Self {
-        let state = State { output, ..State::default() };
+        let state = State { output, ends: BTreeMap::new(), teller: Teller::new(telling) };
         Self { store, run, sources, telling, state: Arc::new(Mutex::new(state)) }
     }
 
     /// Goes on with threats that an earlier process told of.
     pub fn resume(&self, known: &[Threat]) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.told.extend(known.iter().map(|t| (t.id, t.severity)));
+        state.teller.resume(known);
     }
 
     /// What was kept for a report, taken out.
     pub fn take_kept(&self) -> Kept {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        Kept {
-            threats: std::mem::take(&mut state.threats),
-            examples: std::mem::take(&mut state.examples),
-        }
+        state.teller.take_kept()
     }
 
     fn ledger(&self, record: &Record, state: &mut State) -> Result<Vec<LedgerEntry>, Error> {
@@ -153,7 +132,7 @@ impl StoreRecorder {
 
     fn write(&self, record: Record) -> Result<(), Error> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = self.lines(&record, &mut state);
+        let lines = state.teller.lines(&record);
         let ledger = self.ledger(&record, &mut state)?;
         if let Some(output) = &mut state.output {
             match output.append(&lines) {
@@ -189,53 +168,6 @@ impl StoreRecorder {
         };
         store.commit(&commit).map_err(|e| Error::Storage(e.to_string()))?;
         Ok(())
-    }
-
-    /// The findings that this record tells, one JSON object a line.
-    fn lines(&self, record: &Record, state: &mut State) -> String {
-        for (id, _, example) in &record.examples {
-            state.examples.entry(*id).or_default().push(example.clone());
-        }
-        for threat in record.threats.iter().chain(&record.closed) {
-            state.threats.insert(threat.id, threat.clone());
-        }
-        let mut out = String::new();
-        let mut tell = |threat: &Threat, activity, examples: &[Example]| {
-            out.push_str(&findings::line(threat, examples, crate::VERSION, activity));
-            out.push('\n');
-        };
-        match self.telling {
-            Telling::AtTheEnd if record.last => {
-                let mut all: Vec<&Threat> = state.threats.values().collect();
-                all.sort_by_key(|t| (t.first_seen, t.id));
-                for threat in all {
-                    let examples = state.examples.get(&threat.id);
-                    let examples = examples.map_or(&[][..], Vec::as_slice);
-                    tell(threat, findings::Activity::Create, examples);
-                }
-            }
-            Telling::AtTheEnd => {}
-            Telling::AsTheyCome => {
-                for threat in &record.threats {
-                    let before = state.told.insert(threat.id, threat.severity);
-                    let examples = state.examples.get(&threat.id);
-                    let examples = examples.map_or(&[][..], Vec::as_slice);
-                    let new = record.new.contains(&threat.id);
-                    if new {
-                        tell(threat, findings::Activity::Create, examples);
-                    } else if before.is_none_or(|b| b < threat.severity) {
-                        tell(threat, findings::Activity::Update, examples);
-                    }
-                }
-                for threat in &record.closed {
-                    let examples = state.examples.remove(&threat.id).unwrap_or_default();
-                    tell(threat, findings::Activity::Close, &examples);
-                    state.told.remove(&threat.id);
-                    state.threats.remove(&threat.id);
-                }
-            }
-        }
-        out
     }
 }
 

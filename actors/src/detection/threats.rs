@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
-use threat::{Text, Threat, ThreatId, Timestamp};
+use threat::{SourceNames, Threat, ThreatId, Timestamp};
 use tokio::sync::oneshot;
 
 /// Verdict latencies kept to tell percentiles from: the latest minute at 100 batches a second.
@@ -96,7 +96,7 @@ pub struct Threats {
     /// How many false verdicts the user accepts.
     pub budget: detection::calibration::Budget,
     /// Names of the sources, by id.
-    pub sources: Vec<Text>,
+    pub sources: SourceNames,
     /// Threats found before, to go on with.
     pub known: Vec<Threat>,
     /// Gives threats up when their hour is over: for runs without an end.

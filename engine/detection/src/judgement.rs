@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use threat::entropy::mix64;
 use threat::limits::THREAT_EXAMPLES;
-use threat::{EntityId, EventBatch, EventClass, Example, Severity, Text, ThreatId, Verdict};
+use threat::{EntityId, EventBatch, EventClass, Example, Severity, SourceNames, ThreatId, Verdict};
 
 /// Entities that rules spoke against: their events teach no model. Beyond this the oldest by id go.
 const SUSPECTS: usize = 65_536;
@@ -59,7 +59,7 @@ pub struct Judgement {
     pub tally: Tally,
     examples: BTreeMap<ThreatId, usize>,
     suspects: BTreeSet<EntityId>,
-    sources: Vec<Text>,
+    sources: SourceNames,
     batches: BTreeMap<u64, Arc<EventBatch>>,
     /// Complete and in order, to be settled one by one.
     released: VecDeque<Released<Judged>>,
@@ -67,7 +67,7 @@ pub struct Judgement {
 
 impl Judgement {
     /// Judges batches numbered from `first`; `sources` are the names of the node's sources by id.
-    pub fn new(rules: &RuleSet, budget: Budget, first: u64, sources: Vec<Text>) -> Self {
+    pub fn new(rules: &RuleSet, budget: Budget, first: u64, sources: SourceNames) -> Self {
         Self {
             resequencer: Resequencer::new(first),
             correlator: Correlator::new(rules),
@@ -181,8 +181,8 @@ impl Judgement {
         let kept = self.examples.entry(id).or_default();
         if *kept < THREAT_EXAMPLES {
             *kept += 1;
-            let source = self.sources.get(features.batch.source.0 as usize);
-            let source = source.map_or("?", |s| s.as_str());
+            let source = self.sources.get(features.batch.source);
+            let source = source.as_deref().unwrap_or("?");
             settled.examples.push((id, example(features, place as usize, verdict, source)));
         }
     }

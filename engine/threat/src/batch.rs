@@ -1,13 +1,40 @@
 //! Events on their way: a decoded batch, shared by reference by everything that looks at it.
 
-use crate::{Event, Timestamp};
+use crate::{Event, Text, Timestamp};
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// A source of this node, by its place in the configuration.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct SourceId(pub u32);
+
+/// The names of a node's sources, by id; shared, since a source may come while the node runs.
+#[derive(Clone, Debug, Default)]
+pub struct SourceNames(Arc<RwLock<Vec<Text>>>);
+
+impl SourceNames {
+    /// The name of a source.
+    pub fn get(&self, id: SourceId) -> Option<Text> {
+        // Nothing panics while it is held.
+        let names = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        names.get(id.0 as usize).cloned()
+    }
+
+    /// Gives a source the next id. Whoever adds bounds how many there are.
+    pub fn add(&self, name: Text) -> SourceId {
+        let mut names = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        names.push(name);
+        SourceId(names.len() as u32 - 1)
+    }
+}
+
+impl FromIterator<Text> for SourceNames {
+    fn from_iter<I: IntoIterator<Item = Text>>(names: I) -> Self {
+        Self(Arc::new(RwLock::new(names.into_iter().collect())))
+    }
+}
 
 /// What intake did with a source's records. `read = events + quarantined + comments` holds exactly.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

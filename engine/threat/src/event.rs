@@ -5,6 +5,7 @@
 //! nothing is lost.
 
 mod bodies;
+mod depth;
 
 use crate::entity::Entity;
 pub use crate::entity::Host;
@@ -99,9 +100,10 @@ pub enum Value {
     /// Text.
     Text(Text),
     /// Several values.
-    List(Vec<Value>),
-    /// Named values; nesting is bounded by the parser's depth limit.
-    Map(Vec<(Text, Value)>),
+    List(#[serde(deserialize_with = "depth::bounded")] Vec<Value>),
+    /// Named values; nesting is bounded by the parser's depth limit, and where bytes of another
+    /// node are read by [`VALUE_DEPTH`](crate::limits::VALUE_DEPTH).
+    Map(#[serde(deserialize_with = "depth::bounded")] Vec<(Text, Value)>),
 }
 
 impl Value {

@@ -21,7 +21,7 @@ pub mod verdict;
 /// Short text: inline up to 24 bytes, so that ids, services and states cost no allocation.
 pub type Text = compact_str::CompactString;
 
-pub use batch::{EventBatch, IntakeCounts, SourceId};
+pub use batch::{EventBatch, IntakeCounts, SourceId, SourceNames};
 pub use entity::EntityId;
 pub use event::{Body, Endpoint, Event, Host};
 pub use event_class::EventClass;

@@ -17,6 +17,10 @@ pub const RECORD_BYTES: usize = 1 << 20;
 /// Bytes of one encoded value, checked before anything is allocated (see `codec`).
 pub const CODEC_BYTES: usize = 64 << 20;
 
+/// Levels of values inside of values that are read from bytes: the parsers of logs stop at 32, and
+/// this many take a few kilobytes of stack.
+pub const VALUE_DEPTH: usize = 40;
+
 /// Quarantined records kept with position and reason; further ones are only counted.
 pub const QUARANTINE_KEPT: usize = 1_000;
 
