@@ -1,10 +1,11 @@
 //! `watchfire node`: one node of a cluster, until it is told to end.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
 use node::host::cluster_files::node_config;
 use node::membership::config::NodeConfig;
-use node::membership::{Fatal, Member, reload, start};
+use node::membership::{Fatal, Member, Running, detect, reload, start};
+use std::cell::Cell;
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,21 +45,30 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             eprintln!("watchfire: the disk failed, this node ends: {error}");
             std::process::exit(i32::from(crate::exit::FAILED));
         });
-        let member = start(&config, arguments.found, fatal).await?;
-        let status = member.status();
+        let rules = crate::paths::rules(&config.detection.rules, true)?;
+        let running = start(&config, arguments.found, fatal).await?;
+        let detecting = detect(&config, &running, rules).await?;
+        let status = running.member.status();
         println!("{} ({}) is node {} at {}", status.name, status.region, status.id, status.address);
-        tokio::select! {
-            () = member.admitted() => println!("ready: {} is a member", status.name),
-            ended = until_told(&config, &member, arguments.while_stdin) => {
-                ended?;
-                member.shutdown().await?;
-                return Ok(ExitCode::from(crate::exit::INTERRUPTED));
-            }
-        }
-        until_told(&config, &member, arguments.while_stdin).await?;
+        let was_ready = Cell::new(false);
+        let ready = async {
+            running.member.admitted().await;
+            println!("ready: {} is a member", status.name);
+            was_ready.set(true);
+            std::future::pending::<()>().await;
+        };
+        let ended = tokio::select! {
+            () = ready => Ok(()),
+            ended = until_told(&config, &running.member, arguments.while_stdin) => ended,
+            ended = detecting => Err(ended.map_or_else(Into::into, |()| anyhow!("detection ended"))),
+        };
+        let Running { member, data, .. } = running;
         member.shutdown().await?;
+        drop(data);
+        ended?;
         println!("{} has ended", status.name);
-        Ok(ExitCode::SUCCESS)
+        let interrupted = ExitCode::from(crate::exit::INTERRUPTED);
+        Ok(if was_ready.get() { ExitCode::SUCCESS } else { interrupted })
     })
 }
 

@@ -6,7 +6,7 @@ mod links;
 
 use crate::consensus::{self, Consensus, Options, Profile, Responder, Storage};
 use crate::control::{self, Ask, Connections, MemberView, NodeStatus, Told};
-use crate::fabric::{Credentials, Fabric, Gate, Listener};
+use crate::fabric::{Answer, Credentials, Fabric, Gate, Listener};
 use links::Links;
 use regions::control_log::{Client, Command, Reply, Request};
 use std::collections::BTreeMap;
@@ -55,6 +55,8 @@ pub struct Parts {
     pub profile: Profile,
     /// Nodes that know the cluster; none for who founds it.
     pub seeds: Vec<String>,
+    /// Answers what is asked on the data lane.
+    pub data: Arc<dyn Answer>,
     /// Drawn at random.
     pub nonce: u64,
 }
@@ -90,6 +92,7 @@ pub(crate) struct Inner {
     /// Members change one at a time.
     changing: Mutex<()>,
     gate: OnceLock<std::sync::Weak<Gate>>,
+    data: Arc<dyn Answer>,
 }
 
 /// Asks the cluster for an id of the node that will listen at `address`.
@@ -117,7 +120,7 @@ impl Member {
     /// # Errors
     /// [`Error::Consensus`].
     pub async fn start(me: Me, parts: Parts, founds: bool) -> Result<Self, Error> {
-        let Parts { fabric, listener, storage, profile, seeds, nonce } = parts;
+        let Parts { fabric, listener, storage, profile, seeds, data, nonce } = parts;
         fabric.is_node(me.id);
         let links = Arc::new(Links::new(Arc::clone(&fabric)));
         let consensus =
@@ -128,6 +131,7 @@ impl Member {
             sequence: AtomicU64::new(0),
             changing: Mutex::default(),
             gate: OnceLock::new(),
+            data,
             me,
             fabric,
             consensus,
@@ -143,6 +147,11 @@ impl Member {
         tasks.spawn(links.follow(inner.consensus.changes(), Arc::downgrade(&inner)));
         tasks.spawn(arrive(Arc::clone(&inner), seeds, founds));
         Ok(Self { inner, gate, tasks })
+    }
+
+    /// Who it is.
+    pub fn me(&self) -> &Me {
+        &self.inner.me
     }
 
     /// How it is.
@@ -177,6 +186,11 @@ impl Member {
         self.inner.consensus.read(look)
     }
 
+    /// A view of what is applied here, which does not keep the node from ending.
+    pub fn view(&self) -> View {
+        View(Arc::downgrade(&self.inner))
+    }
+
     /// Shows and believes other certificates from now on; see [`Fabric::rotate`].
     pub fn rotate(&self, credentials: Credentials) {
         self.inner.fabric.rotate(credentials);
@@ -201,6 +215,17 @@ impl Member {
             }
             sleep(Duration::from_millis(5)).await;
         }
+    }
+}
+
+/// What is applied at a node, for as long as it is there.
+#[derive(Clone)]
+pub struct View(std::sync::Weak<Inner>);
+
+impl View {
+    /// Reads it; nothing once the node has ended.
+    pub fn read<R>(&self, look: impl FnOnce(&regions::control_log::ControlLog) -> R) -> Option<R> {
+        Some(self.0.upgrade()?.consensus.read(look).1)
     }
 }
 

@@ -5,6 +5,7 @@
 //! decided is decided in the engine.
 
 pub mod assembly;
+pub mod datapath;
 pub mod dealer;
 pub mod findings;
 pub mod host;

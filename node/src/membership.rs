@@ -1,7 +1,10 @@
 //! A node as a member of a cluster: from its configuration to a running [`Member`].
 
 pub mod config;
+mod detecting;
+mod view;
 
+use crate::datapath::DataPath;
 use crate::host::cluster_files::{self, Who};
 use crate::host::tcp::{Door, Tcp};
 use cluster::consensus::Storage;
@@ -11,6 +14,8 @@ use config::{NodeConfig, OperatorConfig};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use detecting::{Detecting, detect};
 
 pub use cluster::consensus::Fatal;
 pub use cluster::control::{Ask, MemberView, NodeStatus, Told, ask, ask_leader};
@@ -61,6 +66,14 @@ pub enum Error {
     /// The cluster.
     #[error(transparent)]
     Member(#[from] member::Error),
+    /// Where findings are told.
+    #[error("{path}: {error}", path = .path.display())]
+    Output {
+        /// Where.
+        path: std::path::PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
 }
 
 /// A round trip to other regions that is played.
@@ -75,12 +88,22 @@ impl Delay for Wan {
     }
 }
 
+/// A node that runs: its part in the cluster, and the way of events through it.
+pub struct Running {
+    /// Its part in the cluster.
+    pub member: Member,
+    /// Answers for events; waits for [`detect`].
+    pub data: Arc<DataPath>,
+    /// The way to other nodes.
+    pub fabric: Arc<Fabric>,
+}
+
 /// Starts a node. `founds` makes a new cluster of it; else it is a member already, or joins by its
 /// seeds. `fatal` ends the process when its disk fails.
 ///
 /// # Errors
 /// Any [`Error`].
-pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Member, Error> {
+pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Running, Error> {
     let credentials = cluster_files::credentials(&config.tls)?;
     let expected = format!("spiffe://{}/node/{}/{}", config.cluster, config.region, config.name);
     let found = credentials.identity().to_string();
@@ -130,13 +153,15 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Me
     };
     let mut seeds = config.seeds.clone();
     seeds.retain(|seed| *seed != me.address);
+    let data = Arc::new(DataPath::default());
     let parts = Parts {
-        fabric,
+        fabric: Arc::clone(&fabric),
         listener: Box::new(door),
         storage,
         // It was checked when the configuration was read.
         profile: config.profile().unwrap_or(cluster::consensus::Profile::LAN),
         seeds,
+        data: data.clone(),
         nonce: cluster_files::random(),
     };
     let member = Member::start(me, parts, founds).await?;
@@ -144,7 +169,7 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Me
         // Not before the cluster is on disk: until then --found may be given again.
         cluster_files::is(config, &who)?;
     }
-    Ok(member)
+    Ok(Running { member, data, fabric })
 }
 
 /// Reads the certificates anew: new connections show and believe these.

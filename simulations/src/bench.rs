@@ -23,7 +23,7 @@ use std::io::Read;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use threat::{DetectorKind, EventBatch, SourceId, Timestamp};
+use threat::{DetectorKind, EventBatch, SourceId, SourceNames, Timestamp};
 use tokio::sync::watch;
 
 /// Rows that the bench's models learn from.
@@ -234,7 +234,8 @@ fn straight(log: &[u8], rules: &Arc<RuleSet>, bundle: &Arc<Bundle>, shards: usiz
     let cpu = usage::processor_time();
     let mut events = 0usize;
     let budget = Budget::PerMillion(10.0);
-    let judgement = Mutex::new(Judgement::new(rules, budget, 0, vec!["bench".into()]));
+    let names = SourceNames::from_iter(["bench".into()]);
+    let judgement = Mutex::new(Judgement::new(rules, budget, 0, names));
     std::thread::scope(|scope| {
         let queues: Vec<SyncSender<Work>> = (0..shards)
             .map(|_| {

@@ -77,6 +77,11 @@ impl View {
         ledger::sources(&self.txn)
     }
 
+    /// Up to which byte a source's ledger goes; 0 for one that is not known.
+    pub fn ledger_end(&self, source: &str) -> Result<u64> {
+        ledger::end(&self.txn, source)
+    }
+
     /// A blob by its BLAKE3, which is checked again.
     pub fn blob(&self, hash: [u8; 32]) -> Result<Option<Vec<u8>>> {
         blobs::get(&self.txn, hash)

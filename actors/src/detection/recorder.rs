@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use threat::{Example, SourceId, Threat, ThreatId, Timestamp};
 
 /// One judged batch: the proof that each of its events has a verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accounted {
     /// Its source.
     pub source: SourceId,
@@ -15,8 +15,8 @@ pub struct Accounted {
     pub end_offset: u64,
     /// Events judged.
     pub events: u64,
-    /// Those of them that are threats.
-    pub threats: u64,
+    /// Those of them that are threats, by their place in the batch.
+    pub threats: Vec<u32>,
     /// Hash of all verdicts, in event order.
     pub verdicts: u64,
 }

@@ -169,7 +169,7 @@ impl Threats {
         let events = settled.batch.events.len() as u64;
         let view = &mut state.view;
         view.events += events;
-        view.threats += u64::from(settled.threats);
+        view.threats += settled.threats.len() as u64;
         view.batches += 1;
         state.newest = state.newest.max(settled.batch.latest());
         state.record.accounted.push(Accounted {
@@ -177,7 +177,7 @@ impl Threats {
             segment: settled.batch.segment,
             end_offset: settled.batch.end_offset,
             events,
-            threats: u64::from(settled.threats),
+            threats: settled.threats,
             verdicts: settled.verdicts,
         });
         state.record.new.extend(settled.new);

@@ -17,3 +17,10 @@ pub enum Lane {
     /// Blobs.
     Bulk,
 }
+
+impl Lane {
+    /// Whether operators may ask something there: commands, and events that they send.
+    pub(super) const fn is_for_operators(self) -> bool {
+        matches!(self, Self::Control | Self::Data)
+    }
+}

@@ -178,7 +178,7 @@ impl Inner {
         let identity = credentials.peer(stream.get_ref().1.peer_certificates())?;
         let said = hello::hear(&mut stream).await?;
         let caller = Caller { identity, node: said.node, lane: said.lane };
-        if caller.region().is_none() && caller.lane != Lane::Control {
+        if caller.region().is_none() && !caller.lane.is_for_operators() {
             return Err(Error::NotANode(caller.identity.to_string()));
         }
         hello::say(&mut stream, said.lane, self.shared.node()).await?;

@@ -24,8 +24,9 @@ impl Answer for Inner {
                     };
                     control::encode(&told).unwrap_or_default()
                 }
+                Lane::Data => self.data.answer(caller, request).await,
                 // Nothing is asked there yet.
-                Lane::Gossip | Lane::Data | Lane::Bulk => Vec::new(),
+                Lane::Gossip | Lane::Bulk => Vec::new(),
             }
         })
     }

@@ -35,8 +35,8 @@ pub struct Judged {
 pub struct Settled {
     /// The batch.
     pub batch: Arc<EventBatch>,
-    /// Verdicts that are threats.
-    pub threats: u32,
+    /// The events whose verdicts are threats, by their place in the batch.
+    pub threats: Vec<u32>,
     /// Hash of all verdicts, in event order.
     pub verdicts: u64,
     /// Threats that were not known before.
@@ -114,7 +114,7 @@ impl Judgement {
     fn settle(&mut self, batch: Arc<EventBatch>, items: impl Iterator<Item = Judged>) -> Settled {
         let mut settled = Settled {
             batch,
-            threats: 0,
+            threats: Vec::new(),
             verdicts: 0,
             new: Vec::new(),
             examples: Vec::new(),
@@ -155,7 +155,7 @@ impl Judgement {
                 settled.lessons.push((Arc::clone(&judged.features), judged.place));
             }
             if verdict.threat {
-                settled.threats += 1;
+                settled.threats.push(verdict.event);
                 self.fold(&judged.features, judged.place, &verdict, &mut settled);
             }
         }

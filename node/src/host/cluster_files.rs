@@ -104,6 +104,10 @@ pub fn node_config(path: &Path) -> Result<NodeConfig, Error> {
     let mut config = config;
     let folder = path.parent().unwrap_or(Path::new("."));
     config.data = folder.join(&config.data);
+    let detection = &mut config.detection;
+    for path in detection.rules.iter_mut().chain(&mut detection.output) {
+        *path = folder.join(&path);
+    }
     resolve(&mut config.tls, folder);
     Ok(config)
 }

@@ -2,6 +2,7 @@
 
 use cluster::consensus::Profile;
 use cluster::fabric::Identity;
+use detection::calibration::Budget;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -41,6 +42,32 @@ pub struct NodeConfig {
     /// one machine.
     #[serde(default)]
     pub wan_ms: u64,
+    /// How it judges events.
+    #[serde(default)]
+    pub detection: Detection,
+}
+
+/// How a node judges events.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Detection {
+    /// How many false verdicts are accepted, as `detect --budget` takes it.
+    pub budget: Budget,
+    /// Sigma rules beside the shipped ones: files or folders.
+    pub rules: Vec<PathBuf>,
+    /// Where findings are appended, as OCSF.
+    pub output: Option<PathBuf>,
+    /// Threads' worth of entities; 0 for one a processor.
+    pub shards: usize,
+    /// Seed of training.
+    pub seed: u64,
+}
+
+impl Default for Detection {
+    fn default() -> Self {
+        let (rules, output) = (Vec::new(), None);
+        Self { budget: Budget::PerMillion(10.0), rules, output, shards: 0, seed: 0 }
+    }
 }
 
 /// Files of certificates, PEM.
@@ -201,7 +228,12 @@ impl Template {
              [tls]\n\
              authorities = \"ca.pem\"\n\
              certificate = \"{name}.pem\"\n\
-             key = \"{name}.key\"\n",
+             key = \"{name}.key\"\n\
+             \n\
+             [detection]\n\
+             budget = \"10/million\"  # false verdicts that are accepted; or N/day, N%\n\
+             # rules = [\"rules\"]  # Sigma, beside the shipped ones\n\
+             # output = \"findings.jsonl\"  # findings as OCSF, one a line\n",
             seeds.join(", ")
         )
     }

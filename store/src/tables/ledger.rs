@@ -138,6 +138,11 @@ fn fold(table: &mut Table<(&str, u64), &[u8]>, source: &str, head: &mut Head) ->
     Ok(())
 }
 
+/// The source's last accounted byte; 0 for one that is not known.
+pub(crate) fn end(txn: &ReadTransaction, source: &str) -> Result<u64> {
+    Ok(head(&txn.open_table(HEADS)?, source)?.map_or(0, |h| h.end))
+}
+
 pub(crate) fn of(txn: &ReadTransaction, source: &str) -> Result<Ledger> {
     let folded = head(&txn.open_table(HEADS)?, source)?.and_then(|h| h.folded);
     let mut entries = Vec::new();

@@ -37,9 +37,10 @@ impl Workloads {
         &self.all
     }
 
-    /// The workload of a shard.
-    pub fn of_shard(&self, shard: u32) -> Option<&Workload> {
-        self.all.get(self.shards.get(&shard)?)
+    /// The workload of a shard, with its number.
+    pub fn of_shard(&self, shard: u32) -> Option<(u32, &Workload)> {
+        let number = *self.shards.get(&shard)?;
+        Some((number, self.all.get(&number)?))
     }
 
     /// A workload that is owned by the node.

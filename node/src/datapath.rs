@@ -1,0 +1,151 @@
+//! Events over several nodes: whoever takes bytes of a source decodes them and hands each event to
+//! the node that owns its entity; that judges it, keeps the verdict, has copies of it placed, and
+//! answers. What is acknowledged has a verdict as durable as was asked.
+//!
+//! ```text
+//! sender ─Append─> ingest ─Part─> engine ──> detection ──> keeper ──> placing ─Keep─> other nodes
+//!        <─how far─        <─judged──────────────────────────────────────┘
+//! ```
+//! Everything on the way is bounded, and what is full holds back what comes before it, up to the
+//! sender. Each request may be repeated: what was judged before is known by its offset.
+
+mod copies;
+mod engine;
+mod ingest;
+mod keeper;
+pub mod limits;
+pub mod message;
+mod split;
+mod view;
+
+pub use engine::Error;
+pub use keeper::Bundles;
+pub use view::{ClusterView, Owner, Peer};
+
+use crate::assembly::Parts;
+use crate::host::output::Output;
+use cluster::fabric::{Answer, BoxFuture, Caller, Fabric, Lane, Who};
+use copies::Placing;
+use engine::{Engine, Making};
+use ingest::{Append, Ingest};
+use keeper::{Keeper, Shared};
+use limits::{APPENDS, JUDGED, SOURCE_BYTES};
+use message::{Ask, Told};
+use std::sync::{Arc, OnceLock};
+use store::Store;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinSet;
+
+/// The data path of a node: answers on the data lane once it runs.
+pub struct DataPath {
+    running: OnceLock<Running>,
+    appends: Semaphore,
+}
+
+struct Running {
+    ingest: Arc<Ingest>,
+    store: Arc<Store>,
+}
+
+/// What a data path needs to run.
+pub struct Needs {
+    /// The actors' parts but for the recorder, which the data path brings.
+    pub parts: Parts,
+    /// Where verdicts are kept.
+    pub store: Arc<Store>,
+    /// Where findings are told, if anywhere.
+    pub output: Option<Output>,
+    /// The way to other nodes.
+    pub fabric: Arc<Fabric>,
+    /// The cluster.
+    pub view: Arc<dyn ClusterView>,
+}
+
+impl Default for DataPath {
+    fn default() -> Self {
+        Self { running: OnceLock::new(), appends: Semaphore::new(APPENDS) }
+    }
+}
+
+impl DataPath {
+    /// Runs until it is dropped or fails. Until then, and before, what is asked is refused.
+    ///
+    /// # Errors
+    /// When an actor gives up or the disk fails: the node has to end.
+    pub async fn run(self: Arc<Self>, needs: Needs) -> Result<(), Error> {
+        let Needs { mut parts, store, output, fabric, view } = needs;
+        let (judged, placed) = mpsc::channel(JUDGED);
+        let keeper = Arc::new(Keeper::new(Arc::clone(&store), output, judged));
+        keeper.resume(&parts.known);
+        parts.recorder = Arc::new(Shared(Arc::clone(&keeper)));
+        let mut placing = JoinSet::new();
+        placing.spawn(Placing::new(Arc::clone(&fabric), Arc::clone(&view)).run(placed));
+        let making = Making { parts, keeper, store: Arc::clone(&store), view: Arc::clone(&view) };
+        let (engine, dealing) = Engine::start(making).await?;
+        let ingest = Arc::new(Ingest { engine, fabric, view, under_way: Default::default() });
+        // It runs once.
+        let _ = self.running.set(Running { ingest, store });
+        dealing.await
+    }
+
+    async fn answer(&self, caller: &Caller, request: Vec<u8>) -> Told {
+        let Some(running) = self.running.get() else {
+            return Told::Waits("this node's detection is starting".into());
+        };
+        let (ask, behind) = match message::decode(&request) {
+            Ok(decoded) => decoded,
+            Err(error) => return Told::Refused(format!("not a message: {error}")),
+        };
+        let is_node = matches!(caller.identity.who, Who::Node { .. });
+        match ask {
+            Ask::Append { source, durability, options, at, last } => {
+                // It is never closed.
+                let Ok(_room) = self.appends.acquire().await else {
+                    return Told::Refused("this node is about to end".into());
+                };
+                let append = Append { source, durability, options, at, last };
+                running.ingest.append(append, behind).await
+            }
+            Ask::Ledger { source } => running.ledger(source.to_string()).await,
+            Ask::Part { .. } | Ask::Keep(_) if !is_node => {
+                Told::Refused("this is between nodes".into())
+            }
+            Ask::Part { source, .. } if source.len() > SOURCE_BYTES => {
+                Told::Refused(format!("a source's name has at most {SOURCE_BYTES} bytes"))
+            }
+            Ask::Part { source, durability, batches } => {
+                running.ingest.judge_here(source, durability, batches).await
+            }
+            Ask::Keep(copies) => running.keep(copies).await,
+        }
+    }
+}
+
+impl Running {
+    async fn keep(&self, copies: message::Copies) -> Told {
+        let store = Arc::clone(&self.store);
+        let kept = tokio::task::spawn_blocking(move || copies::keep(&store, copies)).await;
+        match kept {
+            Ok(Ok(())) => Told::Kept,
+            Ok(Err(error)) => Told::Refused(error.to_string()),
+            Err(error) => Told::Refused(error.to_string()),
+        }
+    }
+
+    async fn ledger(&self, source: String) -> Told {
+        let store = Arc::clone(&self.store);
+        let known = tokio::task::spawn_blocking(move || keeper::known(&store, &source)).await;
+        match known {
+            Ok(Ok(entries)) => Told::Ledger(entries),
+            Ok(Err(error)) => Told::Refused(error.to_string()),
+            Err(error) => Told::Refused(error.to_string()),
+        }
+    }
+}
+
+impl Answer for DataPath {
+    fn answer<'a>(&'a self, caller: &'a Caller, request: Vec<u8>) -> BoxFuture<'a, Vec<u8>> {
+        debug_assert_eq!(caller.lane, Lane::Data);
+        Box::pin(async move { message::encode_told(&self.answer(caller, request).await) })
+    }
+}

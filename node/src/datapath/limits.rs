@@ -1,0 +1,57 @@
+//! The limits of the data path, each with its why.
+
+use std::time::Duration;
+
+/// Bytes of a source that are sent at once: hundreds of batches' worth of round trips are saved,
+/// and what a lost answer costs is scored again in under a tenth of a second.
+pub const CHUNK_BYTES: usize = 512 << 10;
+
+/// Bytes that one request may append: a chunk behind what was left of a record of full length.
+pub const APPEND_BYTES: usize = 2 << 20;
+
+/// Longest record of a source that is sent over the network: a portion with one has to fit into a
+/// frame twice, raw and typed.
+pub const RECORD_BYTES: usize = 512 << 10;
+
+/// Raw bytes of one message to an owner: with the typed events it stays under a frame.
+pub const PART_BYTES: usize = 1 << 20;
+
+/// Events of one message to an owner: a typed event takes about as much as its record, and up to
+/// some hundred bytes more.
+pub const PART_EVENTS: usize = 4_096;
+
+/// Bytes of a source's name.
+pub const SOURCE_BYTES: usize = 1_024;
+
+/// Sources that a node has seen since it started; their names and watermarks stay in memory.
+pub const SOURCES: usize = 16_384;
+
+/// Jobs that wait for a node's detection, at most a frame each. One more waits at its sender.
+pub const JOBS: usize = 16;
+
+/// Jobs that are judged and wait for their verdicts to be stored.
+pub const JUDGED: usize = 64;
+
+/// Messages to one owner that wait for their answers; half of what a connection may have under
+/// way, so that copies of verdicts always get through and no two nodes wait for each other.
+pub const PARTS_IN_FLIGHT: usize = 32;
+
+/// Appends that a node works on at a time; more stay unanswered, which holds their senders back.
+pub const APPENDS: usize = 32;
+
+/// How long an append is worked on before its sender hears how far it got: less than the silence
+/// after which a connection is given up.
+pub const APPEND_TIME: Duration = Duration::from_secs(3);
+
+/// Pause before a part is offered again whose owner did not take it.
+pub const AGAIN: Duration = Duration::from_millis(100);
+
+/// How long another node may take to store a copy.
+pub const KEEP_TIME: Duration = Duration::from_secs(2);
+
+/// Messages with copies that one node has not answered yet. Further ones count as not kept, so
+/// that a node that is slow or gone holds neither memory nor the others.
+pub const KEEPS_UNDER_WAY: usize = 2;
+
+/// Records set aside that an answer shows.
+pub const SHOWN: usize = 5;
