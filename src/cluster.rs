@@ -143,7 +143,8 @@ pub async fn ask_all(fabric: &Links, nodes: &[String]) -> Result<Answers> {
     bail!("no node answers\n  {}", why.join("\n  "))
 }
 
-async fn one(fabric: &Links, address: &str) -> Result<NodeStatus, String> {
+/// Asks one node how it is.
+pub async fn one(fabric: &Links, address: &str) -> Result<NodeStatus, String> {
     match ask(fabric, address, &Ask::Status, NODE_TIME).await {
         Ok(Told::Status(status)) => Ok(*status),
         Ok(other) => Err(format!("{other:?}")),

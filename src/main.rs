@@ -18,6 +18,7 @@ mod label;
 mod models;
 mod node;
 mod paths;
+mod send;
 mod train;
 mod up;
 
@@ -84,6 +85,8 @@ enum Command {
     Up(up::Arguments),
     /// Run one node of a cluster
     Node(node::Arguments),
+    /// Send logs to a cluster, which judges them and says what it keeps
+    Send(send::Arguments),
     /// Look at the members of a cluster, and change them
     #[command(subcommand)]
     Cluster(cluster::Cluster),
@@ -128,6 +131,7 @@ fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
+        Command::Send(arguments) => send::run(&arguments),
         Command::Cluster(what) => cluster::run(&what),
         Command::Ca(what) => ca::run(&what),
         Command::Config(what) => config::run(&what),

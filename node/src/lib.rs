@@ -17,6 +17,7 @@ pub mod recorder;
 pub mod report;
 pub mod reporting;
 pub mod run;
+pub mod sending;
 pub mod summary;
 
 /// The version that reports and findings name.
