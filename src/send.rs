@@ -186,8 +186,7 @@ async fn nodes(
             Some(to) if to.contains(':') => to.to_owned(),
             Some(to) => {
                 let Some(member) = status.members.values().find(|m| m.name == to) else {
-                    let names: Vec<&str> =
-                        status.members.values().map(|m| &*m.name).collect();
+                    let names: Vec<&str> = status.members.values().map(|m| &*m.name).collect();
                     bail!("no node is named {to}; there are {}", names.join(", "))
                 };
                 member.address.clone()

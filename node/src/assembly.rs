@@ -168,10 +168,17 @@ pub async fn start(parts: Parts) -> Result<Node, ractor::SpawnErr> {
 
 impl Node {
     /// Stops all actors, children first, and waits for their end.
-    pub async fn stop(self) {
+    pub async fn stop(mut self) {
         self.root.stop(None);
         // A tree that panicked while it stopped has stopped.
-        let _panicked = self.ended.await.is_err();
+        let _panicked = (&mut self.ended).await.is_err();
+    }
+}
+
+impl Drop for Node {
+    /// Nobody deals to its actors any more: they stop, and let go of the store.
+    fn drop(&mut self) {
+        self.root.stop(None);
     }
 }
 

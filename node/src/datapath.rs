@@ -149,3 +149,6 @@ impl Answer for DataPath {
         Box::pin(async move { message::encode_told(&self.answer(caller, request).await) })
     }
 }
+
+#[cfg(test)]
+mod tests;

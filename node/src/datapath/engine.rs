@@ -98,12 +98,7 @@ impl Engine {
     }
 
     /// Offers work; waits while there is much.
-    pub async fn offer(
-        &self,
-        source: Text,
-        durability: Durability,
-        batches: Vec<Batch>,
-    ) -> Answer {
+    pub async fn offer(&self, source: Text, durability: Durability, batches: Vec<Batch>) -> Answer {
         let gone = || Answer::Refused("this node is about to end".into());
         let (tell, told) = oneshot::channel();
         if self.work.send(Work { source, durability, batches, tell }).await.is_err() {
@@ -166,7 +161,8 @@ impl Dealing {
                 return Ok(());
             }
         };
-        let (copies, batch_workloads) = self.leave_out(&source, durability, &mut batches, workloads)?;
+        let (copies, batch_workloads) =
+            self.leave_out(&source, durability, &mut batches, workloads)?;
         let (done, doing) = oneshot::channel();
         // Whoever asked may be gone; the work is done all the same.
         let _gone = tell.send(Answer::Taken(doing));

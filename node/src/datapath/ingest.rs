@@ -8,9 +8,7 @@ use super::engine::{Answer, Engine};
 use super::limits::{
     AGAIN, APPEND_BYTES, APPEND_TIME, PARTS_IN_FLIGHT, RECORD_BYTES, SHOWN, SOURCE_BYTES,
 };
-use super::message::{
-    Appended, Batch, Durability, Told, decode_told, encode, part,
-};
+use super::message::{Appended, Batch, Durability, Told, decode_told, encode, part};
 use super::split::{Route, messages, split};
 use super::view::{ClusterView, Owner};
 use cluster::fabric::{Fabric, Lane};
@@ -122,7 +120,8 @@ impl Ingest {
             let room = self.room(owner.node);
             // It is never closed.
             let _room = room.acquire().await.map_err(|e| e.to_string())?;
-            let body = encode(&part(source, durability, batches), &[]).map_err(|e| e.to_string())?;
+            let body =
+                encode(&part(source, durability, batches), &[]).map_err(|e| e.to_string())?;
             let (address, node) = (&owner.address, owner.node);
             let told = self.fabric.ask(address, node, Lane::Data, body, APPEND_TIME).await;
             let told = told.map_err(|e| e.to_string())?;

@@ -203,8 +203,7 @@ pub fn decode(bytes: &[u8]) -> Result<(Ask, &[u8]), Error> {
     let mut ask: Ask = codec::decode(VERSION, head)?;
     if let Ask::Part { batches, .. } = &mut ask {
         for batch in batches {
-            let (own, others) =
-                behind.split_at_checked(batch.length as usize).ok_or_else(wrong)?;
+            let (own, others) = behind.split_at_checked(batch.length as usize).ok_or_else(wrong)?;
             batch.bytes = own.to_vec();
             behind = others;
         }

@@ -104,10 +104,10 @@ mod tests {
 
         #[test]
         fn messages_keep_order_and_limits(sizes in prop::collection::vec(0usize..400_000, 0..40)) {
-            let of = |(n, size): (usize, &usize)| Batch {
-                start: n as u64,
-                bytes: vec![0; *size],
-                ..Batch::default()
+            let of = |(n, size): (usize, &usize)| {
+                let mut batch = Batch::new(n as u64, 0);
+                batch.bytes = vec![0; *size];
+                batch
             };
             let all = messages(sizes.iter().enumerate().map(of).collect());
             let starts: Vec<u64> = all.iter().flatten().map(|b| b.start).collect();
