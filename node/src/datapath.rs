@@ -20,6 +20,7 @@ mod view;
 
 pub use engine::Error;
 pub use keeper::Bundles;
+pub use split::{Route, messages, split};
 pub use view::{ClusterView, Owner, Peer};
 
 use crate::assembly::Parts;

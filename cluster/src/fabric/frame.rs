@@ -21,6 +21,17 @@ pub(super) async fn read_bytes(
     from: &mut (impl AsyncRead + Unpin),
     limit: usize,
 ) -> Result<Option<Vec<u8>>, Error> {
+    let Some(length) = read_length(from, limit).await? else { return Ok(None) };
+    let mut bytes = vec![0; length];
+    from.read_exact(&mut bytes).await?;
+    Ok(Some(bytes))
+}
+
+/// Reads the length of a frame, before there is room for it.
+async fn read_length(
+    from: &mut (impl AsyncRead + Unpin),
+    limit: usize,
+) -> Result<Option<usize>, Error> {
     let mut length = [0; 4];
     // An end within the length or the frame is an error, one before it is not.
     if from.read(&mut length[..1]).await? == 0 {
@@ -28,12 +39,7 @@ pub(super) async fn read_bytes(
     }
     from.read_exact(&mut length[1..]).await?;
     let length = u32::from_le_bytes(length) as usize;
-    if length > limit {
-        return Err(Error::TooLarge { found: length, limit });
-    }
-    let mut bytes = vec![0; length];
-    from.read_exact(&mut bytes).await?;
-    Ok(Some(bytes))
+    if length > limit { Err(Error::TooLarge { found: length, limit }) } else { Ok(Some(length)) }
 }
 
 /// Writes a frame; the caller flushes.
@@ -52,13 +58,16 @@ pub(super) async fn read(
     from: &mut (impl AsyncRead + Unpin),
     limit: usize,
 ) -> Result<Option<Frame>, Error> {
-    let Some(mut body) = read_bytes(from, limit).await? else { return Ok(None) };
-    let Some(number) = body.first_chunk::<NUMBER>().copied().map(u64::from_le_bytes) else {
+    let Some(length) = read_length(from, limit).await? else { return Ok(None) };
+    let Some(rest) = length.checked_sub(NUMBER) else {
         let short = std::io::Error::new(std::io::ErrorKind::InvalidData, "a frame without number");
         return Err(Error::Io(short));
     };
-    body.drain(..NUMBER);
-    Ok(Some(Frame { number, body }))
+    let mut number = [0; NUMBER];
+    from.read_exact(&mut number).await?;
+    let mut body = vec![0; rest];
+    from.read_exact(&mut body).await?;
+    Ok(Some(Frame { number: u64::from_le_bytes(number), body }))
 }
 
 /// Writes a [`Frame`]; the caller flushes.

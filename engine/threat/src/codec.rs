@@ -40,9 +40,22 @@ fn config() -> impl bincode::config::Config {
 
 /// The bytes of `value` under a format `version`.
 pub fn encode<T: Serialize>(version: u8, value: &T) -> Result<Vec<u8>, Error> {
-    let mut out = vec![version];
-    bincode::serde::encode_into_std_write(value, &mut out, config())?;
-    if out.len() > CODEC_BYTES { Err(Error::TooLarge(out.len())) } else { Ok(out) }
+    let mut out = Vec::new();
+    encode_into(version, value, &mut out)?;
+    Ok(out)
+}
+
+/// [`encode`] behind what `out` holds, for frames that are made of several values.
+pub fn encode_into<T: Serialize>(
+    version: u8,
+    value: &T,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    let before = out.len();
+    out.push(version);
+    bincode::serde::encode_into_std_write(value, out, config())?;
+    let bytes = out.len() - before;
+    if bytes > CODEC_BYTES { Err(Error::TooLarge(bytes)) } else { Ok(()) }
 }
 
 /// The value of `bytes`, which must have been written under `version`.

@@ -178,17 +178,22 @@ pub enum Error {
     Length(usize),
 }
 
+/// Bytes of a typed event, roughly: so much room is made before a message is written.
+const EVENT_BYTES: usize = 384;
+
 /// The bytes of a request; `raw` goes behind it.
 pub fn encode(ask: &Ask, raw: &[u8]) -> Result<Vec<u8>, Error> {
-    let head = codec::encode(VERSION, ask)?;
     let parts = match ask {
         Ask::Part { batches, .. } => batches.as_slice(),
         _ => &[],
     };
     let behind = raw.len() + parts.iter().map(|b| b.bytes.len()).sum::<usize>();
-    let mut out = Vec::with_capacity(LENGTH + head.len() + behind);
-    out.extend((head.len() as u32).to_le_bytes());
-    out.extend(head);
+    let events: usize = parts.iter().map(|b| b.events.len()).sum();
+    let mut out = Vec::with_capacity(LENGTH + EVENT_BYTES * (events + 1) + behind);
+    out.extend([0; LENGTH]);
+    codec::encode_into(VERSION, ask, &mut out)?;
+    let head = (out.len() - LENGTH) as u32;
+    out[..LENGTH].copy_from_slice(&head.to_le_bytes());
     out.extend(raw);
     parts.iter().for_each(|batch| out.extend(&batch.bytes));
     Ok(out)
