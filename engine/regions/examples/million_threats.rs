@@ -27,7 +27,7 @@ fn main() -> Fallible<()> {
     let resident = resident()? - before;
     println!("{THREATS} threats: {} bytes each resident", resident / u64::from(THREATS));
     println!("taking one: {:.2} us", took * 1e6 / f64::from(THREATS));
-    a.take_changed(usize::MAX);
+    a.take_changed(usize::MAX, usize::MAX);
     for differences in [0, 10, 100, 500, 1_000, 10_000] {
         let mut b = a.clone();
         for n in 0..differences {

@@ -13,18 +13,20 @@ use crate::clock::HybridClock;
 use crate::digest::{FAN, Place};
 use crate::threats::{Error, Record, Taken, ThreatState};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use threat::{ThreatId, Timestamp};
 
-/// Records that one message compares, by 8 bytes each: 2 MB. A region that was away for a day
-/// differs in more; it is repaired in steps, so that no node has to hold all of it in a message.
-pub const COMPARED: usize = 262_144;
+/// Records that one message compares, by 8 bytes each: 1 MiB, and 640 KiB of places at most. A
+/// region that was away for a day differs in more; it is repaired in steps, so that no node has to
+/// hold all of it in a message.
+pub const COMPARED: usize = 131_072;
 
-/// Records in one message: about a megabyte, under a transport's frame.
-pub const RECORDS_SENT: usize = 4_096;
+/// Bytes of the records in one message, beyond the first of them. With what is wanted in return it
+/// stays under 3 MiB, and under a transport's frame of 4.
+pub const RECORD_BYTES: usize = 2 << 20;
 
-/// Records asked for in one message.
-pub const WANTED: usize = 65_536;
+/// Records asked for in one message, by 10 bytes each; as many as the answer may well hold.
+pub const WANTED: usize = 32_768;
 
 /// What one node tells another.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -54,6 +56,8 @@ pub struct Answer {
     pub repaired: usize,
     /// Records that no honest node makes; the others of the message were taken.
     pub refused: Vec<Error>,
+    /// Whether a limit left something out, so that another exchange should follow at once.
+    pub cut: bool,
 }
 
 /// The message that begins an exchange.
@@ -71,15 +75,15 @@ pub fn answer(
 ) -> Answer {
     match message {
         Message::Partitions(theirs) => Answer::of(buckets(state, &theirs)),
-        Message::Buckets(theirs) => Answer::of(hashes(state, &theirs)),
-        Message::Hashes(theirs) => Answer { messages: records(state, theirs), ..Answer::default() },
+        // Whoever cannot store what it lacks in some partitions must come to the others, too.
+        Message::Buckets(theirs) => hashes(state, &theirs, (now.micros() >> 10) as usize),
+        Message::Hashes(theirs) => records(state, theirs),
         Message::Records { records, wanted } => {
             // Before anything is joined, which changes hashes.
-            let messages = told(state, asked_for(state, &wanted), Vec::new());
-            let mut answer = Answer { messages, ..Answer::default() };
+            let mut answer = told(state, asked_for(state, &wanted), Vec::new());
             for record in records {
                 match state.receive(record, clock, now) {
-                    Ok(Taken::Known) => {}
+                    Ok(Taken::Known | Taken::NoRoom) => {}
                     Ok(Taken::New | Taken::Grown) => answer.repaired += 1,
                     Err(error) => answer.refused.push(error),
                 }
@@ -103,57 +107,72 @@ fn buckets(state: &ThreatState, theirs: &[u64]) -> Option<Message> {
     (!told.is_empty()).then_some(Message::Buckets(told))
 }
 
-fn hashes(state: &ThreatState, theirs: &[(u8, Vec<u64>)]) -> Option<Message> {
+/// Hashes of what differs, from the `turn`th partition on.
+fn hashes(state: &ThreatState, theirs: &[(u8, Vec<u64>)], turn: usize) -> Answer {
     let (mut told, mut compared) = (Vec::new(), 0);
-    for (partition, digests) in theirs.iter().take(FAN) {
+    let theirs = &theirs[..theirs.len().min(FAN)];
+    let (later, first) = theirs.split_at(turn % theirs.len().max(1));
+    for (partition, digests) in first.iter().chain(later) {
         let mine = state.digests().buckets(*partition);
         let pairs = (0..=u8::MAX).zip(mine.iter().zip(digests));
         for (bucket, _) in pairs.filter(|(_, (a, b))| a != b) {
             let place = Place { partition: *partition, bucket };
-            let here: Vec<u64> = state.bucket(place).map(|(_, hash)| hash).collect();
-            // A bucket that alone is over the limit goes through alone.
+            let all = state.bucket(place).map(|(_, hash)| hash);
+            let here: Vec<u64> = all.take(COMPARED).collect();
             if compared > 0 && compared + here.len() > COMPARED {
-                return Some(Message::Hashes(told));
+                return Answer { cut: true, ..Answer::of(Some(Message::Hashes(told))) };
             }
             compared += here.len().max(1);
             told.push((place, here));
         }
     }
-    (!told.is_empty()).then_some(Message::Hashes(told))
+    Answer::of((!told.is_empty()).then_some(Message::Hashes(told)))
 }
 
 /// What the other side lacks, and what is wanted of it. A record that differs is both: each side
 /// may know what the other does not.
-fn records(state: &ThreatState, theirs: Vec<(Place, Vec<u64>)>) -> Vec<Message> {
+fn records(state: &ThreatState, theirs: Vec<(Place, Vec<u64>)>) -> Answer {
     let (mut lacking, mut wanted) = (Vec::new(), Vec::new());
     for (place, there) in theirs.into_iter().take(COMPARED) {
         let mut there: BTreeSet<u64> = there.into_iter().collect();
         lacking.extend(state.bucket(place).filter(|(_, hash)| !there.remove(hash)).map(|r| r.0));
         wanted.extend(there.into_iter().map(|hash| (place, hash)));
     }
-    wanted.truncate(WANTED);
-    told(state, lacking, wanted)
+    let cut = wanted.len() > WANTED;
+    // Who has no room asks for nothing: what it may be told of known threats is told unasked.
+    wanted.truncate(if state.is_full() { 0 } else { WANTED });
+    let mut answer = told(state, lacking, wanted);
+    answer.cut |= cut;
+    answer
 }
 
 /// The ids of the records with such hashes, as far as there are any still.
 fn asked_for(state: &ThreatState, wanted: &[(Place, u64)]) -> Vec<ThreatId> {
-    let known = |(place, wanted): &(Place, u64)| {
-        state.bucket(*place).find(|(_, hash)| hash == wanted).map(|(id, _)| id)
+    // Each bucket is looked through once, however often a message names it.
+    let mut places: BTreeMap<Place, BTreeSet<u64>> = BTreeMap::new();
+    for (place, hash) in wanted.iter().take(WANTED) {
+        places.entry(*place).or_default().insert(*hash);
+    }
+    let known = |(place, hashes): (Place, BTreeSet<u64>)| {
+        let bucket = state.bucket(place);
+        bucket.filter(move |(_, hash)| hashes.contains(hash)).map(|(id, _)| id)
     };
-    wanted.iter().take(WANTED).filter_map(known).collect()
+    places.into_iter().flat_map(known).collect()
 }
 
-/// Messages with the records of these ids, the first of which asks for what is wanted.
-fn told(state: &ThreatState, ids: Vec<ThreatId>, wanted: Vec<(Place, u64)>) -> Vec<Message> {
-    let mut portions = ids.chunks(RECORDS_SENT);
-    let first = portions.next().unwrap_or_default();
-    if first.is_empty() && wanted.is_empty() {
-        return Vec::new();
+/// A message with the first records of these ids that fit, which asks for what is wanted.
+fn told(state: &ThreatState, ids: Vec<ThreatId>, wanted: Vec<(Place, u64)>) -> Answer {
+    let (mut records, mut bytes, mut cut) = (Vec::new(), 0, false);
+    for (record, size) in ids.into_iter().filter_map(|id| state.sized(id)) {
+        bytes += size;
+        cut = bytes > RECORD_BYTES && !records.is_empty();
+        if cut {
+            break;
+        }
+        records.push(record.clone());
     }
-    let of = |ids: &[ThreatId]| ids.iter().filter_map(|&id| state.get(id).cloned()).collect();
-    let mut messages = vec![Message::Records { records: of(first), wanted }];
-    messages.extend(portions.map(|p| Message::Records { records: of(p), wanted: Vec::new() }));
-    messages
+    let some = !records.is_empty() || !wanted.is_empty();
+    Answer { cut, ..Answer::of(some.then_some(Message::Records { records, wanted })) }
 }
 
 #[cfg(test)]

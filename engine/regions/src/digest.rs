@@ -2,7 +2,7 @@
 //!
 //! Ids fall into 256 partitions of 256 buckets by their first bits. A bucket's digest is the
 //! exclusive or of its records' keyed hashes, so that a write costs two operations, whatever the
-//! size of the set. The key keeps whoever chooses records from making different sets look equal.
+//! size of the set. A secret key keeps whoever chooses records from making different sets look equal.
 
 use serde::{Deserialize, Serialize};
 use threat::ThreatId;
@@ -11,8 +11,18 @@ use threat::ThreatId;
 /// of all partitions are 2 KiB.
 pub const FAN: usize = 256;
 
-/// The secret under which a cluster's digests are computed.
+/// What a cluster's digests are computed under; see [`key_of`].
 pub type Key = [u8; 32];
+
+/// The key of a cluster by its name.
+///
+/// It is **no secret**: names of clusters stand in certificates. Who knows it and chooses names in
+/// logs could, with work, make two sets of records with one digest, so that a node that missed one
+/// of them does not learn of it by comparing; what is told when it changes reaches it still. A
+/// secret would have to be agreed on, kept and changed, which is more than that is worth.
+pub fn key_of(cluster: &str) -> Key {
+    blake3::derive_key("watchfire 2026-11 digests of replicated threats", cluster.as_bytes())
+}
 
 /// Where an id belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

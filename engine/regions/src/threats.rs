@@ -6,10 +6,11 @@
 //! here is an operation that must arrive once and in order.
 
 mod handling;
+pub mod limits;
 mod record;
 mod sample;
 
-pub use handling::{Classification, Handling, Register, Status};
+pub use handling::{Classification, Handling, Register, Said, Status};
 pub use record::{Count, Error, Record};
 pub use sample::{SAMPLE, Sample};
 
@@ -18,14 +19,34 @@ use crate::digest::{self, Digests, Key, Place};
 use std::collections::{BTreeMap, BTreeSet};
 use threat::{ThreatId, Timestamp};
 
+/// How much a state may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Records.
+    pub records: usize,
+    /// Bytes of all records, encoded.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { records: limits::RECORDS, bytes: limits::BYTES }
+    }
+}
+
 /// The threats that a node knows of, its own and those of others.
 #[derive(Clone, Debug)]
 pub struct ThreatState {
     key: Key,
+    limits: Limits,
     records: BTreeMap<ThreatId, Kept>,
     digests: Digests,
-    /// Changed and not yet told to others.
+    bytes: usize,
+    turned_away: u64,
+    /// Changed here and not yet told to others.
     changed: BTreeSet<ThreatId>,
+    /// Changed, wherever, and not yet stored.
+    unstored: BTreeSet<ThreatId>,
 }
 
 /// A record with its hash, so that a change need not encode what was there before.
@@ -33,6 +54,8 @@ pub struct ThreatState {
 struct Kept {
     record: Record,
     hash: u64,
+    /// Bytes of the record, encoded.
+    bytes: u32,
 }
 
 /// What became of a record that was taken.
@@ -44,46 +67,39 @@ pub enum Taken {
     Grown,
     /// All of it was known.
     Known,
+    /// It was not taken, since the state is full; see [`ThreatState::turned_away`].
+    NoRoom,
 }
 
 impl ThreatState {
     /// An empty state of a cluster whose digests are computed under `key`.
     pub fn new(key: Key) -> Self {
-        let (records, changed) = (BTreeMap::new(), BTreeSet::new());
-        Self { key, records, digests: Digests::default(), changed }
+        Self::with_limits(key, Limits::default())
     }
 
-    /// Joins a record with what is known of its threat.
+    /// An empty state that holds no more than `limits` say.
+    pub fn with_limits(key: Key, limits: Limits) -> Self {
+        let (changed, unstored) = (BTreeSet::new(), BTreeSet::new());
+        let (records, digests) = (BTreeMap::new(), Digests::default());
+        Self { key, limits, records, digests, bytes: 0, turned_away: 0, changed, unstored }
+    }
+
+    /// Joins a record that was made here with what is known of its threat; others are to be told.
     ///
     /// # Errors
     /// [`Error`] when the record is not one that an honest node makes, or belongs to another threat
     /// than its id says; nothing changes then.
     pub fn take(&mut self, record: Record) -> Result<Taken, Error> {
-        record.check()?;
         let id = record.id;
-        let (taken, before, after) = match self.records.get_mut(&id) {
-            None => {
-                let hash = hash(&self.key, &record)?;
-                self.records.insert(id, Kept { record, hash });
-                (Taken::New, 0, hash)
-            }
-            Some(kept) => {
-                let mut joined = kept.record.clone();
-                if !joined.join(&record)? {
-                    return Ok(Taken::Known);
-                }
-                let after = hash(&self.key, &joined)?;
-                let before = std::mem::replace(&mut kept.hash, after);
-                kept.record = joined;
-                (Taken::Grown, before, after)
-            }
-        };
-        self.digests.toggle(Place::of(id), before ^ after);
-        self.changed.insert(id);
+        let taken = self.join(record)?;
+        if matches!(taken, Taken::New | Taken::Grown) {
+            self.changed.insert(id);
+            self.unstored.insert(id);
+        }
         Ok(taken)
     }
 
-    /// [`Self::take`] for a record that another node sent, at wall time `now`.
+    /// Joins a record that another node sent, at wall time `now`. Who made it tells the others.
     ///
     /// # Errors
     /// [`Error`], and that its stamps are too far ahead; nothing changes then.
@@ -98,7 +114,98 @@ impl ThreatState {
         if let Some(last) = record.handling().and_then(Handling::last) {
             clock.observe(now, last)?;
         }
+        let id = record.id;
+        let taken = self.join(record)?;
+        if matches!(taken, Taken::New | Taken::Grown) {
+            self.unstored.insert(id);
+        }
+        Ok(taken)
+    }
+
+    /// Joins a record that was stored. Nobody is to be told, and it need not be stored again.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn restore(&mut self, record: Record) -> Result<Taken, Error> {
+        self.join(record)
+    }
+
+    /// Writes what a person says of a threat, under a stamp that its clock gave just now.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Invalid`]; nothing changes then.
+    pub fn handle(&mut self, id: ThreatId, said: &Said, stamp: Stamp) -> Result<Taken, Error> {
+        let mut record = self.get(id).ok_or(Error::Unknown { id })?.clone();
+        let mut handling = Handling::default();
+        handling.say(said, stamp);
+        record.handle(&handling);
         self.take(record)
+    }
+
+    fn join(&mut self, record: Record) -> Result<Taken, Error> {
+        record.check()?;
+        let (id, records) = (record.id, self.records.len());
+        let (taken, before, after) = match self.records.get_mut(&id) {
+            None => {
+                let (hash, bytes) = hash(&self.key, &record)?;
+                let full = self.bytes + bytes as usize > self.limits.bytes;
+                if records >= self.limits.records || full {
+                    self.turned_away += 1;
+                    return Ok(Taken::NoRoom);
+                }
+                self.bytes += bytes as usize;
+                self.records.insert(id, Kept { record, hash, bytes });
+                (Taken::New, 0, hash)
+            }
+            Some(kept) => {
+                let mut joined = kept.record.clone();
+                if !joined.join(&record)? {
+                    return Ok(Taken::Known);
+                }
+                let (after, bytes) = hash(&self.key, &joined)?;
+                let total = self.bytes - kept.bytes as usize + bytes as usize;
+                if total > self.limits.bytes + self.limits.bytes / limits::GROWTH {
+                    self.turned_away += 1;
+                    return Ok(Taken::NoRoom);
+                }
+                self.bytes = total;
+                kept.bytes = bytes;
+                let before = std::mem::replace(&mut kept.hash, after);
+                kept.record = joined;
+                (Taken::Grown, before, after)
+            }
+        };
+        self.digests.toggle(Place::of(id), before ^ after);
+        Ok(taken)
+    }
+
+    /// Records, or growth of known ones, for which there was no room. What was turned away once may
+    /// come again and is counted again.
+    pub const fn turned_away(&self) -> u64 {
+        self.turned_away
+    }
+
+    /// Whether there is no room for another record of the usual size.
+    pub fn is_full(&self) -> bool {
+        let usual = self.bytes.checked_div(self.records.len()).unwrap_or_default();
+        self.records.len() >= self.limits.records || self.bytes + usual > self.limits.bytes
+    }
+
+    /// Bytes of all records, encoded.
+    pub const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A threat's record, and its bytes when encoded.
+    pub(crate) fn sized(&self, id: ThreatId) -> Option<(&Record, usize)> {
+        self.records.get(&id).map(|kept| (&kept.record, kept.bytes as usize))
+    }
+
+    /// Records by id, from one to another, both included.
+    pub fn range(&self, from: ThreatId, to: ThreatId) -> impl Iterator<Item = &Record> {
+        // An empty range instead of the map's panic.
+        let to = to.max(from);
+        self.records.range(from..=to).map(|(_, kept)| &kept.record)
     }
 
     /// What is known of a threat.
@@ -136,16 +243,38 @@ impl ThreatState {
         self.records.range(place.first()..=place.last()).map(|(&id, kept)| (id, kept.hash))
     }
 
-    /// At most `most` records that changed since they were last given out here, to be told to
-    /// others. What is lost on the way is found by comparing digests.
-    pub fn take_changed(&mut self, most: usize) -> Vec<Record> {
-        let mut told = Vec::new();
+    /// At most `most` records that changed here since they were last given out, and none that would
+    /// make them more than `bytes` beyond the first, to be told to others. What is lost on the way is
+    /// found by comparing digests.
+    pub fn take_changed(&mut self, most: usize, bytes: usize) -> Vec<Record> {
+        let (mut told, mut size) = (Vec::new(), 0);
         while told.len() < most
-            && let Some(id) = self.changed.pop_first()
+            && let Some(id) = self.changed.first().copied()
         {
-            told.extend(self.get(id).cloned());
+            if let Some((record, its)) = self.sized(id) {
+                size += its;
+                if !told.is_empty() && size > bytes {
+                    break;
+                }
+                told.push(record.clone());
+            }
+            self.changed.pop_first();
         }
         told
+    }
+
+    /// Hands all records that changed since the last call to whoever stores them.
+    pub fn take_unstored(&mut self, mut store: impl FnMut(&Record)) {
+        for id in std::mem::take(&mut self.unstored) {
+            if let Some(record) = self.get(id) {
+                store(record);
+            }
+        }
+    }
+
+    /// Records that wait to be stored.
+    pub fn unstored(&self) -> usize {
+        self.unstored.len()
     }
 
     /// Records that wait to be told.
@@ -168,15 +297,19 @@ impl ThreatState {
         for id in &gone {
             if let Some(kept) = self.records.remove(id) {
                 self.digests.toggle(Place::of(*id), kept.hash);
+                self.bytes -= kept.bytes as usize;
                 self.changed.remove(id);
+                self.unstored.remove(id);
             }
         }
         gone.len()
     }
 }
 
-fn hash(key: &Key, record: &Record) -> Result<u64, Error> {
-    Ok(digest::of_bytes(key, &record.encode()?))
+/// A record's hash, and its bytes, which are few: texts are limited.
+fn hash(key: &Key, record: &Record) -> Result<(u64, u32), Error> {
+    let bytes = record.encode()?;
+    Ok((digest::of_bytes(key, &bytes), bytes.len() as u32))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::clock::{Replica, Stamp};
-use crate::threats::{Count, Handling, Status};
+use crate::threats::{Count, Handling, Limits, SAMPLE, Said, Status, limits};
 use std::collections::VecDeque;
 use threat::entity::Entity;
 use threat::entropy::Rng;
@@ -42,6 +42,8 @@ struct Cost {
     /// Messages that had to wait for another one, the first included.
     hops: usize,
     bytes: usize,
+    /// Bytes of the largest message.
+    largest: usize,
 }
 
 /// One exchange that `a` begins, to its end.
@@ -54,7 +56,8 @@ fn exchange(a: &mut ThreatState, b: &mut ThreatState) -> Cost {
     let mut queue = VecDeque::from([(1, 1, begin(a))]);
     while let Some((to, hops, message)) = queue.pop_front() {
         cost.hops = cost.hops.max(hops);
-        cost.bytes += codec::encode(1, &message).unwrap().len();
+        let bytes = codec::encode(1, &message).unwrap().len();
+        (cost.bytes, cost.largest) = (cost.bytes + bytes, cost.largest.max(bytes));
         let state = if to == 0 { &mut *a } else { &mut *b };
         let answer = answer(state, &mut clocks[to], now, message);
         assert!(answer.refused.is_empty(), "{:?}", answer.refused);
@@ -98,7 +101,8 @@ fn more_than_one_exchange_can_hold_is_repaired_step_by_step() {
     while a.digests() != b.digests() {
         exchange(&mut a, &mut b);
         exchanges += 1;
-        assert!(exchanges <= 10, "{} of {}", b.len(), a.len());
+        // 35 MB of records, two MiB at a time.
+        assert!(exchanges <= 20, "{} of {}", b.len(), a.len());
     }
     assert_eq!(b.len(), 200_000);
 }
@@ -122,7 +126,7 @@ fn three_nodes_over_a_bad_network_come_to_the_same_state() {
                 made.handle(&said);
             }
             nodes[who].take(made).unwrap();
-            for told in nodes[who].take_changed(8) {
+            for told in nodes[who].take_changed(8, usize::MAX) {
                 for to in (0..3).filter(|to| *to != who) {
                     // Lost, sent, or sent twice.
                     for _ in 0..rng.below(3) {
@@ -147,6 +151,56 @@ fn three_nodes_over_a_bad_network_come_to_the_same_state() {
         let verdicts: u64 = a.iter().map(Record::verdicts).sum();
         assert!(verdicts > 0);
     }
+}
+
+/// Whatever the records are, no message outgrows a frame of 4 MiB.
+#[test]
+fn messages_stay_under_a_frame_even_of_the_largest_records() {
+    let large = |n: u32| {
+        let mut record = record(n, 1, 1);
+        let text = |k: usize| format!("{n}-{k}-{}", "x".repeat(limits::TEXT_BYTES - 20)).into();
+        (0..SAMPLE).for_each(|k| _ = (record.targets.add(&text(k)), record.rules.add(&text(k))));
+        (0..64).for_each(|k| _ = record.count(Count { segment: k, ..record.counts()[0] }));
+        record
+    };
+    // Small ones make many hashes and questions, large ones much to tell.
+    let small = |from: u32| (from..from + 150_000).map(|n| record(n, 1, 1));
+    let mut a = state((0..2_000).map(large).chain(small(200_000)));
+    let mut b = state((5_000..7_000).map(large).chain(small(400_000)));
+    let (mut exchanges, mut largest) = (0, 0);
+    while a.digests() != b.digests() {
+        let cost = exchange(&mut a, &mut b);
+        largest = largest.max(cost.largest);
+        exchanges += 1;
+        assert!(exchanges < 100, "{cost:?}");
+    }
+    assert!((1 << 20..3 << 20).contains(&largest), "{largest}");
+    assert_eq!(a.len(), 304_000);
+}
+
+/// A state that is full says so by counting, asks for nothing, and takes what it knows already.
+#[test]
+fn a_full_state_counts_what_it_turns_away_and_keeps_up_with_what_it_knows() {
+    let small = Limits { records: 100, ..Limits::default() };
+    let mut a = ThreatState::with_limits([1; 32], small);
+    (0..100).for_each(|n| assert_eq!(a.take(record(n, 1, 1)).unwrap(), Taken::New));
+    assert_eq!(a.take(record(100, 1, 1)).unwrap(), Taken::NoRoom);
+    assert!(a.is_full() && a.turned_away() == 1);
+    let mut b = state((0..300).map(|n| record(n, 2, 1)));
+    exchange(&mut b, &mut a);
+    exchange(&mut a, &mut b);
+    assert_eq!((a.len(), b.len()), (100, 300));
+    assert!(a.iter().all(|r| r.verdicts() == 2 && b.get(r.id) == Some(r)));
+    assert!(a.turned_away() > 1);
+    // The limit of bytes holds as well, with some room left for what people say.
+    let bytes = a.bytes();
+    let mut c = ThreatState::with_limits([1; 32], Limits { bytes, ..Limits::default() });
+    a.iter().for_each(|r| assert_eq!(c.take(r.clone()).unwrap(), Taken::New));
+    assert_eq!(c.take(record(400, 1, 1)).unwrap(), Taken::NoRoom);
+    let said = Said { status: Some(Status::Closed), ..Said::default() };
+    let stamp = Stamp { counter: 1, ..Stamp::default() };
+    assert_eq!(c.handle(record(1, 1, 1).id, &said, stamp).unwrap(), Taken::Grown);
+    assert!(c.bytes() > bytes);
 }
 
 #[test]

@@ -72,6 +72,19 @@ impl<V: Clone + PartialEq> Register<V> {
     }
 }
 
+/// What a person says now; what is empty stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    /// Where the work stands.
+    pub status: Option<Status>,
+    /// Who works on it, or nobody any more.
+    pub assignee: Option<Option<Text>>,
+    /// What it turned out to be, or that this is open again.
+    pub classification: Option<Option<Classification>>,
+    /// How grave it is, or that the verdicts' word holds again.
+    pub severity: Option<Option<Severity>>,
+}
+
 /// What people said.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Handling {
@@ -86,6 +99,22 @@ pub struct Handling {
 }
 
 impl Handling {
+    /// Writes what a person says.
+    pub fn say(&mut self, said: &Said, stamp: Stamp) {
+        if let Some(status) = said.status {
+            self.status.set(status, stamp);
+        }
+        if let Some(assignee) = &said.assignee {
+            self.assignee.set(assignee.clone(), stamp);
+        }
+        if let Some(classification) = said.classification {
+            self.classification.set(classification, stamp);
+        }
+        if let Some(severity) = said.severity {
+            self.severity.set(severity, stamp);
+        }
+    }
+
     /// Joins with another one; whether that changed anything.
     pub fn join(&mut self, other: &Self) -> bool {
         self.status.join(&other.status)

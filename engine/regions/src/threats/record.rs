@@ -1,8 +1,9 @@
 //! One threat, as every node may tell it: each field joins with that of another record of the same
 //! threat, and no order of joins leads to another record.
 
-use super::handling::Handling;
-use super::sample::Sample;
+use super::handling::{Handling, Status};
+use super::limits::{ASSIGNEE_BYTES, ENTITY_BYTES, TEXT_BYTES};
+use super::sample::{Sample, cut};
 use crate::clock::Ahead;
 use serde::{Deserialize, Serialize};
 use threat::entity::Entity;
@@ -31,6 +32,12 @@ pub enum Error {
         id: ThreatId,
         /// What is wrong.
         what: &'static str,
+    },
+    /// Nobody told of it here.
+    #[error("no threat {id} is known here")]
+    Unknown {
+        /// The id that was asked for.
+        id: ThreatId,
     },
     /// It was handled at a time that is not there yet.
     #[error(transparent)]
@@ -97,7 +104,7 @@ impl Record {
         let all = |kept: &threat::threats::Indicators| {
             let mut sample = Sample::default();
             kept.kept.keys().for_each(|text| {
-                sample.add(text);
+                sample.add(&cut(text));
             });
             sample
         };
@@ -106,7 +113,7 @@ impl Record {
             id: threat.id,
             entity: threat.entity.clone(),
             class: threat.class,
-            technique: threat.technique.clone(),
+            technique: threat.technique.as_ref().map(cut),
             severity: threat.severity,
             score: if threat.score > 0.0 { threat.score } else { 0.0 },
             first_seen: threat.first_seen,
@@ -134,6 +141,17 @@ impl Record {
         self.handling.as_deref()
     }
 
+    /// Where the work on it stands.
+    pub fn status(&self) -> Status {
+        self.handling().and_then(|h| h.status.get()).copied().unwrap_or(Status::Open)
+    }
+
+    /// How grave it is: an analyst's word, else that of its verdicts.
+    pub fn gravity(&self) -> Severity {
+        let said = self.handling().and_then(|h| h.severity.get()).copied().flatten();
+        said.unwrap_or(self.severity)
+    }
+
     /// Takes what people say of it; whether that is new.
     pub fn handle(&mut self, said: &Handling) -> bool {
         // Nothing said and nothing kept are one state, with one hash.
@@ -156,8 +174,14 @@ impl Record {
             "its counts are out of order"
         } else if !(self.targets.is_valid() && self.rules.is_valid()) {
             "a sample is none"
+        } else if self.entity.to_string().len() > ENTITY_BYTES
+            || self.technique.as_ref().is_some_and(|t| t.len() > TEXT_BYTES)
+        {
+            "a name is too long"
         } else if self.handling().is_some_and(|h| *h == Handling::default()) {
             "it was handled by nobody"
+        } else if self.handling().and_then(|h| h.assignee.get()).is_some_and(too_long) {
+            "the name of who works on it is too long"
         } else {
             return Ok(());
         };
@@ -231,6 +255,10 @@ impl Record {
         record.check()?;
         Ok(record)
     }
+}
+
+fn too_long(assignee: &Option<Text>) -> bool {
+    assignee.as_ref().is_some_and(|name| name.len() > ASSIGNEE_BYTES)
 }
 
 /// The log that a count is of.

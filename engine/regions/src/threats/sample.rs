@@ -5,6 +5,7 @@
 //! "Summarizing data using bottom-k sketches", PODC 2007). The sketch also tells about how many
 //! different texts there were.
 
+use super::limits::TEXT_BYTES;
 use serde::{Deserialize, Serialize};
 use threat::Text;
 
@@ -19,6 +20,11 @@ pub struct Sample {
 
 fn hash(text: &str) -> u64 {
     threat::entity::hash_bytes(text.as_bytes())
+}
+
+/// A text within its limit: what is over it is cut off, in the same place on every node.
+pub(super) fn cut(text: &Text) -> Text {
+    text[..text.floor_char_boundary(TEXT_BYTES)].into()
 }
 
 /// What texts are ordered by: equal hashes are told apart by the text.
@@ -63,7 +69,9 @@ impl Sample {
 
     /// Whether this could have been made by adding.
     pub(super) fn is_valid(&self) -> bool {
-        self.kept.len() <= SAMPLE && self.kept.is_sorted_by(|a, b| key(a) < key(b))
+        self.kept.len() <= SAMPLE
+            && self.kept.iter().all(|text| text.len() <= TEXT_BYTES)
+            && self.kept.is_sorted_by(|a, b| key(a) < key(b))
     }
 }
 

@@ -8,10 +8,16 @@ const HOUR: i64 = 3_600_000_000;
 
 /// The record of threat number `n` with nothing in it but one verdict.
 fn fresh(n: u8, at: i64) -> Record {
-    let entity = Entity::Host(Host::parse(&format!("10.0.0.{n}")));
-    let class = ThreatClass::Scan;
     let seen = Timestamp::from_micros(i64::from(n) * HOUR + at);
-    let threat = threat::Threat {
+    let mut threat = threat_of(Entity::Host(Host::parse(&format!("10.0.0.{n}"))));
+    threat.id = ThreatId::of(&threat.entity, threat.class, seen.hour());
+    (threat.first_seen, threat.last_seen) = (seen, seen);
+    Record::of(&threat, Count { source: 1, segment: 0, offset: 0, verdicts: 1 })
+}
+
+fn threat_of(entity: Entity) -> threat::Threat {
+    let (class, seen) = (ThreatClass::Scan, Timestamp::from_micros(0));
+    threat::Threat {
         id: ThreatId::of(&entity, class, seen.hour()),
         entity,
         class,
@@ -26,8 +32,7 @@ fn fresh(n: u8, at: i64) -> Record {
         voters: BTreeMap::new(),
         missing: BTreeMap::new(),
         labels: Default::default(),
-    };
-    Record::of(&threat, Count { source: 1, segment: 0, offset: 0, verdicts: 1 })
+    }
 }
 
 /// Records of few threats, which differ in every field. No two have one stamp.
@@ -122,7 +127,7 @@ proptest! {
         // The digests are those of the records that are there.
         let mut anew = Digests::default();
         for record in once.iter() {
-            anew.toggle(Place::of(record.id), hash(&[7; 32], record).unwrap());
+            anew.toggle(Place::of(record.id), hash(&[7; 32], record).unwrap().0);
         }
         prop_assert_eq!(once.digests(), &anew);
     }
@@ -201,16 +206,71 @@ fn closed_records_stay_until_all_have_passed_them() {
     assert_eq!(state.collect(stamp(99, 0)), 0);
     assert_eq!((state.collect(stamp(100, 0)), state.len()), (1, 1));
     assert_eq!(state.digests(), self::state([fresh(2, 0)]).digests());
-    assert_eq!(state.take_changed(10).len(), 1, "what is gone is not told");
+    assert_eq!(state.take_changed(10, usize::MAX).len(), 1, "what is gone is not told");
 }
 
 #[test]
 fn what_changed_is_told_once_and_in_portions() {
     let mut state = state((1..=3).map(|n| fresh(n, 0)));
-    assert_eq!((state.take_changed(2).len(), state.changed()), (2, 1));
-    assert_eq!(state.take_changed(2).len(), 1);
+    assert_eq!((state.take_changed(2, usize::MAX).len(), state.changed()), (2, 1));
+    assert_eq!(state.take_changed(2, usize::MAX).len(), 1);
     assert_eq!(state.take(fresh(1, 0)).unwrap(), Taken::Known);
-    assert!(state.take_changed(2).is_empty(), "nothing new, nothing to tell");
+    assert!(state.take_changed(2, usize::MAX).is_empty(), "nothing new, nothing to tell");
     assert_eq!(state.take(fresh(1, 9)).unwrap(), Taken::Grown);
-    assert_eq!(state.take_changed(2).len(), 1);
+    assert_eq!(state.take_changed(2, usize::MAX).len(), 1);
+}
+
+#[test]
+fn what_came_from_others_is_stored_and_not_told_again() {
+    let mut state = state([fresh(1, 0)]);
+    let mut clock = HybridClock::new(Replica::default(), Stamp::default());
+    state.receive(fresh(2, 0), &mut clock, Timestamp::from_micros(0)).unwrap();
+    state.restore(fresh(3, 0)).unwrap();
+    assert_eq!((state.len(), state.changed(), state.unstored()), (3, 1, 2));
+    let mut stored = Vec::new();
+    state.take_unstored(|record| stored.push(record.id));
+    stored.sort_unstable();
+    let mut expected = [fresh(1, 0).id, fresh(2, 0).id];
+    expected.sort_unstable();
+    assert_eq!((&stored[..], state.unstored()), (&expected[..], 0));
+    // A batch is bounded by its bytes, and one record goes through whatever it has.
+    state.take(fresh(2, 9)).unwrap();
+    assert_eq!((state.take_changed(9, 1).len(), state.take_changed(9, 1).len()), (1, 1));
+}
+
+#[test]
+fn what_people_say_is_written_under_one_stamp_and_what_they_leave_out_stays() {
+    let mut state = state([fresh(1, 0)]);
+    let id = fresh(1, 0).id;
+    let said = Said { status: Some(Status::InProgress), ..Said::default() };
+    let said = Said { assignee: Some(Some("ann".into())), ..said };
+    assert_eq!(state.handle(id, &said, stamp(5, 0)).unwrap(), Taken::Grown);
+    let graver = Said { severity: Some(Some(Severity::Critical)), ..Said::default() };
+    state.handle(id, &graver, stamp(6, 0)).unwrap();
+    let record = state.get(id).unwrap();
+    assert_eq!((record.status(), record.gravity()), (Status::InProgress, Severity::Critical));
+    assert_eq!(record.handling().unwrap().assignee.get(), Some(&Some("ann".into())));
+    assert_eq!(record.handling().unwrap().status.stamp(), Some(stamp(5, 0)));
+    assert_eq!(state.handle(id, &Said::default(), stamp(7, 0)).unwrap(), Taken::Known);
+    let back = Said { severity: Some(None), ..Said::default() };
+    state.handle(id, &back, stamp(8, 0)).unwrap();
+    assert_eq!(state.get(id).unwrap().gravity(), Severity::Low);
+    assert!(matches!(state.handle(ThreatId(4), &said, stamp(9, 0)), Err(Error::Unknown { .. })));
+    let long = Said { assignee: Some(Some("x".repeat(300).into())), ..Said::default() };
+    assert!(matches!(state.handle(id, &long, stamp(9, 0)), Err(Error::Invalid { .. })));
+}
+
+#[test]
+fn long_texts_are_cut_alike_and_long_names_refused() {
+    let mut threat = threat_of(Entity::User("bob".into()));
+    let long = "é".repeat(limits::TEXT_BYTES);
+    threat.targets.add(&long, 1);
+    threat.technique = Some((&*long).into());
+    let count = Count { source: 1, segment: 0, offset: 0, verdicts: 1 };
+    let record = Record::of(&threat, count);
+    let kept = record.targets.iter().next().unwrap();
+    assert!(kept.len() <= limits::TEXT_BYTES && long.starts_with(&**kept));
+    assert!(record.check().is_ok());
+    let endless = threat_of(Entity::User("x".repeat(limits::ENTITY_BYTES + 1).into()));
+    assert!(state([]).take(Record::of(&endless, count)).is_err());
 }
