@@ -1,11 +1,12 @@
 //! What is asked on [`Lane::Control`](crate::fabric::Lane::Control), and who asks.
 
 use crate::fabric::{Fabric, Lane};
+use crate::replication::{Page, Query, Record, Said, ThreatsStatus};
 use regions::control_log::{Reply, Request};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use threat::codec;
+use threat::{ThreatId, codec};
 use tokio::time::{Instant, sleep};
 
 /// The format of the messages.
@@ -51,6 +52,15 @@ pub enum Ask {
         /// majority. Else they are as the node has them.
         linearizable: bool,
     },
+    /// Threats, as the node that is asked has them.
+    Threats(Box<Query>),
+    /// Write what a person says of a threat. Any node does it.
+    Handle {
+        /// Which threat.
+        id: ThreatId,
+        /// What is said.
+        said: Box<Said>,
+    },
 }
 
 /// What a node says.
@@ -75,6 +85,10 @@ pub enum Told {
     Refused(String),
     /// Whether it was done is not known.
     Unknown(String),
+    /// Threats.
+    Threats(Box<Page>),
+    /// A threat as it is now.
+    Threat(Box<Record>),
 }
 
 /// How it is with a node, as it sees it.
@@ -114,6 +128,8 @@ pub struct NodeStatus {
     pub members: BTreeMap<u64, MemberView>,
     /// Strangers and members at its door since it started.
     pub connections: Connections,
+    /// The threats that it knows.
+    pub threats: ThreatsStatus,
 }
 
 /// A member as the control log has it.

@@ -4,3 +4,4 @@ pub mod consensus;
 pub mod control;
 pub mod fabric;
 pub mod member;
+pub mod replication;

@@ -2,11 +2,14 @@
 //! nodes in while it leads.
 
 mod answers;
+mod gossip;
 mod links;
 
 use crate::consensus::{self, Consensus, Options, Profile, Responder, Storage};
 use crate::control::{self, Ask, Connections, MemberView, NodeStatus, Told};
 use crate::fabric::{Answer, Credentials, Fabric, Gate, Listener};
+use crate::replication::{self, Replication, Wall};
+use gossip::{peers, replication_of};
 use links::Links;
 use regions::control_log::{Client, Command, Reply, Request};
 use std::collections::BTreeMap;
@@ -51,6 +54,10 @@ pub struct Parts {
     pub listener: Box<dyn Listener>,
     /// What consensus must not forget.
     pub storage: Storage,
+    /// The threats that it knows.
+    pub threats: replication::Storage,
+    /// What time it is.
+    pub wall: Wall,
     /// Timeouts of consensus.
     pub profile: Profile,
     /// Nodes that know the cluster; none for who founds it.
@@ -89,6 +96,7 @@ pub(crate) struct Inner {
     responder: Responder,
     client: Client,
     sequence: AtomicU64,
+    replication: Arc<Replication>,
     /// Members change one at a time.
     changing: Mutex<()>,
     gate: OnceLock<std::sync::Weak<Gate>>,
@@ -120,12 +128,14 @@ impl Member {
     /// # Errors
     /// [`Error::Consensus`].
     pub async fn start(me: Me, parts: Parts, founds: bool) -> Result<Self, Error> {
-        let Parts { fabric, listener, storage, profile, seeds, data, nonce } = parts;
+        let Parts { fabric, listener, storage, threats, wall, profile, seeds, data, nonce } = parts;
         fabric.is_node(me.id);
         let links = Arc::new(Links::new(Arc::clone(&fabric)));
         let consensus =
             Consensus::start(Options::new(me.id, profile), storage, links.clone()).await?;
+        let replication = replication_of(&me, threats, wall, &fabric);
         let inner = Arc::new(Inner {
+            replication,
             responder: consensus.responder(),
             client: consensus.client(nonce),
             sequence: AtomicU64::new(0),
@@ -136,6 +146,7 @@ impl Member {
             fabric,
             consensus,
         });
+        inner.replication.know(peers(Arc::downgrade(&inner)));
         let gate = Arc::new(Gate::open(&inner.fabric, listener, inner.clone()));
         // The only place that sets it.
         let _ = inner.gate.set(Arc::downgrade(&gate));
@@ -145,6 +156,7 @@ impl Member {
         }
         let mut tasks = JoinSet::new();
         tasks.spawn(links.follow(inner.consensus.changes(), Arc::downgrade(&inner)));
+        tasks.spawn(Arc::clone(&inner.replication).run(nonce));
         tasks.spawn(arrive(Arc::clone(&inner), seeds, founds));
         Ok(Self { inner, gate, tasks })
     }
@@ -181,6 +193,11 @@ impl Member {
         self.inner.command(command).await
     }
 
+    /// The threats that it shares with others.
+    pub fn replication(&self) -> &Arc<Replication> {
+        &self.inner.replication
+    }
+
     /// Reads what is applied here; see [`Consensus::read`].
     pub fn read<R>(&self, look: impl FnOnce(&regions::control_log::ControlLog) -> R) -> (u64, R) {
         self.inner.consensus.read(look)
@@ -204,6 +221,8 @@ impl Member {
         let Self { mut inner, gate, mut tasks } = self;
         tasks.shutdown().await;
         drop(gate);
+        // When it failed, what ends the process was called already.
+        let _ = inner.replication.close().await;
         // The gate's tasks end as soon as they may; they hold what is to be closed.
         loop {
             match Arc::try_unwrap(inner) {
@@ -287,6 +306,7 @@ impl Inner {
                 greeted: counts.greeted,
                 refused: counts.turned_away + counts.pushed_out + counts.no_room,
             },
+            threats: self.replication.status(),
         }
     }
 

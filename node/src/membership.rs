@@ -10,6 +10,7 @@ use crate::host::tcp::{Door, Tcp};
 use cluster::consensus::Storage;
 use cluster::fabric::{Delay, Fabric};
 use cluster::member::{self, Me, Parts};
+use cluster::replication;
 use config::{NodeConfig, OperatorConfig};
 use std::path::Path;
 use std::sync::Arc;
@@ -21,7 +22,9 @@ pub use cluster::consensus::Fatal;
 pub use cluster::control::{Ask, MemberView, NodeStatus, Told, ask, ask_leader};
 pub use cluster::fabric::{Fabric as Links, Identity, authority};
 pub use cluster::member::Member;
+pub use cluster::replication::{Page, Query, Rank, Record, Said};
 pub use regions::control_log::{Client, Command, Reply, Request};
+pub use regions::threats::{Classification, Status};
 
 /// The id of the node that founds a cluster.
 const FOUNDER: u64 = 1;
@@ -63,6 +66,9 @@ pub enum Error {
     /// The store.
     #[error(transparent)]
     Store(#[from] store::Error),
+    /// The threats.
+    #[error(transparent)]
+    Threats(#[from] replication::Error),
     /// The cluster.
     #[error(transparent)]
     Member(#[from] member::Error),
@@ -124,7 +130,8 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Ru
     };
     // The files are locked from here on: two processes cannot be one node.
     cluster_files::folder(&config.data)?;
-    let storage = Storage::open(&config.data, fatal)?;
+    let storage = Storage::open(&config.data, fatal.clone())?;
+    let threats = replication::Storage::open(&config.data, &config.cluster, fatal)?;
     let wan: Option<Arc<dyn Delay>> = (config.wan_ms > 0).then(|| {
         let wan = Wan { own: config.region.clone(), one_way: config.one_way() };
         Arc::new(wan) as Arc<dyn Delay>
@@ -158,6 +165,8 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Ru
         fabric: Arc::clone(&fabric),
         listener: Box::new(door),
         storage,
+        threats,
+        wall: Arc::new(cluster_files::wall),
         // It was checked when the configuration was read.
         profile: config.profile().unwrap_or(cluster::consensus::Profile::LAN),
         seeds,

@@ -67,6 +67,10 @@ const TOUCHES_HOST: &[(&str, &str)] = &[
     ("cluster/src/fabric/listen.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/fabric/writer.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/member.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/replication.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/replication/answers.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/replication/fold.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/replication/gossip.rs", "tokio's clock, which simulations pause"),
     ("simulations/src/bench.rs", "a measurement paces its load by the clock"),
 ];
 

@@ -39,9 +39,14 @@ impl Fatal {
         Self(Arc::new(end))
     }
 
+    /// Ends the process.
+    pub(crate) fn end(&self, error: &store::Error) {
+        (self.0)(error);
+    }
+
     /// Ends the process, and if that returns, tells openraft to stop.
     fn tell(&self, error: &store::Error) -> StorageError {
-        (self.0)(error);
+        self.end(error);
         broken(error)
     }
 }

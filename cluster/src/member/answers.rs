@@ -4,9 +4,10 @@ use super::{AGREE_TIME, Inner, Me};
 use crate::consensus::{self, Role};
 use crate::control::{self, Ask, Told};
 use crate::fabric::{Answer, BoxFuture, Caller, Lane, Who};
+use crate::replication::{self, Said};
 use regions::control_log::{Command, ControlLog, Refusal, Reply};
 use std::collections::{BTreeMap, BTreeSet};
-use threat::Text;
+use threat::{Text, ThreatId};
 use tokio::time::timeout;
 
 impl Answer for Inner {
@@ -25,8 +26,9 @@ impl Answer for Inner {
                     control::encode(&told).unwrap_or_default()
                 }
                 Lane::Data => self.data.answer(caller, request).await,
+                Lane::Gossip => self.replication.answer(caller, &request).await,
                 // Nothing is asked there yet.
-                Lane::Gossip | Lane::Bulk => Vec::new(),
+                Lane::Bulk => Vec::new(),
             }
         })
     }
@@ -70,6 +72,10 @@ impl Inner {
                 let (applied, flags) = self.consensus.read(flags);
                 return Told::Flags(applied, flags);
             }
+            Ask::Threats(query) => {
+                return Told::Threats(Box::new(self.replication.list(&query).await));
+            }
+            Ask::Handle { id, said } => return self.handle(caller, id, &said).await,
             Ask::Snapshot => self.consensus.snapshot().await.map_err(Failure::from),
             _ if self.consensus.status().role != Role::Leader => return self.elsewhere(),
             Ask::Flags { .. } => match self.consensus.read_linearizable(AGREE_TIME, flags).await {
@@ -97,6 +103,17 @@ impl Inner {
             Err(Failure::Consensus(consensus::Error::NotLeader { .. })) => self.elsewhere(),
             Err(Failure::Consensus(consensus::Error::Members(reason))) => Told::Refused(reason),
             Err(Failure::Consensus(error)) => Told::Unknown(error.to_string()),
+        }
+    }
+
+    async fn handle(&self, caller: &Caller, id: ThreatId, said: &Said) -> Told {
+        match self.replication.handle(id, said).await {
+            Ok(record) => {
+                tracing::info!("{} handled threat {id}", caller.identity);
+                Told::Threat(Box::new(record))
+            }
+            Err(replication::Error::Stopped) => Told::Unknown("this node is about to end".into()),
+            Err(error) => Told::Refused(error.to_string()),
         }
     }
 

@@ -1,8 +1,13 @@
 //! Whole members within one process: they found a cluster, join it, leave it, come back.
 
+mod cuts;
+mod threats;
+
 use super::*;
 use crate::consensus::Fatal;
-use crate::fabric::{Credentials, Identity, MemoryTransport, authority};
+use crate::fabric::{Credentials, Identity, MemoryTransport, Who, authority};
+use ::threat::Timestamp;
+use cuts::{CutTransport, Cuts};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -10,6 +15,7 @@ const LONG: Duration = Duration::from_secs(20);
 
 struct World {
     net: MemoryTransport,
+    cuts: Cuts,
     authority: authority::Made,
     folder: tempfile::TempDir,
 }
@@ -18,6 +24,7 @@ impl World {
     fn new() -> Self {
         Self {
             net: MemoryTransport::default(),
+            cuts: Cuts::default(),
             authority: authority::found("acme", SystemTime::now()).unwrap(),
             folder: tempfile::tempdir().unwrap(),
         }
@@ -28,7 +35,9 @@ impl World {
         let made = authority::issue(&self.authority.key, identity, now, life).unwrap();
         let authorities = &self.authority.certificate;
         let shown = Credentials::of_pem(authorities, &made.certificate, &made.key).unwrap();
-        Arc::new(Fabric::new(shown, Arc::new(self.net.clone()), None, 1))
+        let (Who::Node { name, .. } | Who::Operator { name }) = &identity.who;
+        let transport = CutTransport::new(self.net.clone(), name, self.cuts.clone());
+        Arc::new(Fabric::new(shown, Arc::new(transport), None, 1))
     }
 
     fn operator(&self) -> Arc<Fabric> {
@@ -57,6 +66,8 @@ impl World {
             fabric,
             listener: Box::new(self.net.listen(name)),
             storage: storage(&self.path(name)),
+            threats: threats::storage(&self.path(name)),
+            wall: Arc::new(|| Timestamp::from_micros(1_000_000)),
             profile: Profile::LAN,
             seeds: seeds.iter().map(|s| (*s).to_owned()).collect(),
             nonce: id * 1_000 + incarnation,

@@ -203,9 +203,9 @@ impl ThreatState {
 
     /// Records by id, from one to another, both included.
     pub fn range(&self, from: ThreatId, to: ThreatId) -> impl Iterator<Item = &Record> {
-        // An empty range instead of the map's panic.
-        let to = to.max(from);
-        self.records.range(from..=to).map(|(_, kept)| &kept.record)
+        // A range that ends before it begins is a panic of the map.
+        let range = (from <= to).then(|| self.records.range(from..=to));
+        range.into_iter().flatten().map(|(_, kept)| &kept.record)
     }
 
     /// What is known of a threat.

@@ -46,11 +46,7 @@ pub fn encode<T: Serialize>(version: u8, value: &T) -> Result<Vec<u8>, Error> {
 }
 
 /// [`encode`] behind what `out` holds, for frames that are made of several values.
-pub fn encode_into<T: Serialize>(
-    version: u8,
-    value: &T,
-    out: &mut Vec<u8>,
-) -> Result<(), Error> {
+pub fn encode_into<T: Serialize>(version: u8, value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
     let before = out.len();
     out.push(version);
     bincode::serde::encode_into_std_write(value, out, config())?;

@@ -10,6 +10,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+use threat::Timestamp;
 
 /// The file that says who a node is.
 const WHO: &str = "node.json";
@@ -140,9 +141,14 @@ pub fn credentials(tls: &Tls) -> Result<Credentials, Error> {
         .map_err(|e| Error::Content { path: tls.certificate.clone(), reason: e.to_string() })
 }
 
+/// Now, for stamps of what people say.
+pub fn wall() -> Timestamp {
+    SystemClock::start().wall()
+}
+
 /// Now, for certificates.
 pub fn now() -> SystemTime {
-    let wall = SystemClock::start().wall();
+    let wall = wall();
     let micros = u64::try_from(wall.micros()).unwrap_or_default();
     SystemTime::UNIX_EPOCH + std::time::Duration::from_micros(micros)
 }

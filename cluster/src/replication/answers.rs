@@ -1,0 +1,74 @@
+//! What a node answers on the lane of gossip.
+
+use super::wire::{self, Gossip, Heard};
+use super::{Held, Replication, lock};
+use crate::fabric::{Caller, Who};
+use regions::threats::{Record, Taken};
+use std::sync::atomic::Ordering;
+use tokio::time::Instant;
+
+impl Replication {
+    /// The answer to what another node says. Nothing of who is no member is taken.
+    pub async fn answer(&self, caller: &Caller, request: &[u8]) -> Vec<u8> {
+        let heard = if self.is_member(caller) {
+            self.hear(caller, request).await
+        } else {
+            self.counters.refused.fetch_add(1, Ordering::Relaxed);
+            Heard::Refused(format!("{} is not known as a member here", caller.identity))
+        };
+        let bytes = wire::encode(&heard).unwrap_or_default();
+        self.counters.sent.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+        bytes
+    }
+
+    async fn hear(&self, caller: &Caller, request: &[u8]) -> Heard {
+        match wire::decode(request) {
+            Ok(Gossip::Records(records)) => self.take(records).await,
+            Ok(Gossip::Compare(message)) => {
+                lock(&self.links).asked(caller.node, Instant::now());
+                match self.step(message).await {
+                    Ok((messages, repaired, cut)) => Heard::Compared { messages, repaired, cut },
+                    Err(error) => Heard::Refused(error.to_string()),
+                }
+            }
+            Err(error) => {
+                self.counters.refused.fetch_add(1, Ordering::Relaxed);
+                Heard::Refused(format!("not a message: {error}"))
+            }
+        }
+    }
+
+    fn is_member(&self, caller: &Caller) -> bool {
+        let Who::Node { name, .. } = &caller.identity.who else { return false };
+        self.peers().get(&caller.node).is_some_and(|peer| peer.name == *name)
+    }
+
+    async fn take(&self, records: Vec<Record>) -> Heard {
+        let now = (self.wall)();
+        let (mut no_room, mut refused, mut taken, mut first) = (0, 0, 0, None);
+        {
+            let mut held = lock(&self.held);
+            let Held { state, clock } = &mut *held;
+            for record in records {
+                match state.receive(record, clock, now) {
+                    Ok(Taken::NoRoom) => no_room += 1,
+                    Ok(Taken::Known) => {}
+                    Ok(Taken::New | Taken::Grown) => taken += 1,
+                    Err(error) => {
+                        refused += 1;
+                        first.get_or_insert(error);
+                    }
+                }
+            }
+        }
+        if let Some(error) = first {
+            tracing::warn!("{refused} records of another node are refused: {error}");
+        }
+        self.counters.taken.fetch_add(taken, Ordering::Relaxed);
+        self.counters.refused.fetch_add(refused, Ordering::Relaxed);
+        match self.writer.stored().await {
+            Ok(()) => Heard::Stored { no_room, refused },
+            Err(error) => Heard::Refused(error.to_string()),
+        }
+    }
+}

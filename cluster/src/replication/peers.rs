@@ -1,0 +1,145 @@
+//! What a node knows of the links to others.
+
+use super::limits::{ASKED_LATELY, IN_FLIGHT, PROBE_EVERY};
+use super::status::PeerStatus;
+use std::collections::BTreeMap;
+use tokio::time::Instant;
+
+/// Another member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its name, as its certificate must say.
+    pub name: String,
+    /// Where it listens.
+    pub address: String,
+}
+
+/// What is known of the link to one.
+#[derive(Debug, Default)]
+pub(super) struct Link {
+    answers: bool,
+    /// A comparison has to be made: since it did not answer, or never was asked.
+    settled: bool,
+    comparing: bool,
+    in_flight: usize,
+    tried: Option<Instant>,
+    asked: Option<Instant>,
+    compared: Option<Instant>,
+    equal: bool,
+    untold_batches: u64,
+    trouble: Option<String>,
+}
+
+/// The links to all, by id.
+#[derive(Debug, Default)]
+pub(super) struct Links(BTreeMap<u64, Link>);
+
+impl Links {
+    /// Forgets those that are no members any more, and learns of new ones.
+    pub fn know(&mut self, peers: &BTreeMap<u64, Peer>) {
+        self.0.retain(|id, _| peers.contains_key(id));
+        for id in peers.keys() {
+            self.0.entry(*id).or_default();
+        }
+    }
+
+    /// Whether a batch may be sent to it now; if so it counts as on its way.
+    pub fn may_tell(&mut self, id: u64) -> bool {
+        let Some(link) = self.0.get_mut(&id) else { return false };
+        let may = link.answers && link.in_flight < IN_FLIGHT;
+        if may {
+            link.in_flight += 1;
+        } else {
+            link.untold_batches += 1;
+        }
+        may
+    }
+
+    /// A batch was told to it, or got lost.
+    pub fn told(&mut self, id: u64, failed: Option<String>) {
+        if let Some(link) = self.0.get_mut(&id) {
+            link.in_flight = link.in_flight.saturating_sub(1);
+            if failed.is_some() {
+                link.untold_batches += 1;
+            }
+        }
+        if let Some(trouble) = failed {
+            self.failed(id, trouble);
+        }
+    }
+
+    /// It did not answer.
+    pub fn failed(&mut self, id: u64, trouble: String) {
+        if let Some(link) = self.0.get_mut(&id) {
+            (link.answers, link.settled, link.trouble) = (false, false, Some(trouble));
+        }
+    }
+
+    /// It asked this node to compare.
+    pub fn asked(&mut self, id: u64, now: Instant) {
+        if let Some(link) = self.0.get_mut(&id) {
+            link.asked = Some(now);
+        }
+    }
+
+    /// Whether it asked this node to compare a moment ago.
+    pub fn asked_lately(&self, id: u64, now: Instant) -> bool {
+        let asked = self.0.get(&id).and_then(|link| link.asked);
+        asked.is_some_and(|at| now.duration_since(at) < ASKED_LATELY)
+    }
+
+    /// Those with which a comparison is due, since a link failed or is new.
+    pub fn due(&self, now: Instant) -> Vec<u64> {
+        let due = |link: &Link| {
+            let waits = link.tried.is_some_and(|at| now.duration_since(at) < PROBE_EVERY);
+            !link.settled && !link.comparing && !waits
+        };
+        self.0.iter().filter(|(_, link)| due(link)).map(|(id, _)| *id).collect()
+    }
+
+    /// Those that answer and with which nothing is being compared.
+    pub fn idle(&self) -> Vec<u64> {
+        let idle = |link: &Link| link.answers && !link.comparing;
+        self.0.iter().filter(|(_, link)| idle(link)).map(|(id, _)| *id).collect()
+    }
+
+    /// A comparison begins; false when one is under way.
+    pub fn begin(&mut self, id: u64) -> bool {
+        let Some(link) = self.0.get_mut(&id) else { return false };
+        !std::mem::replace(&mut link.comparing, true)
+    }
+
+    /// It answers.
+    pub fn answered(&mut self, id: u64) {
+        if let Some(link) = self.0.get_mut(&id) {
+            link.answers = true;
+        }
+    }
+
+    /// Both compared what they know.
+    pub fn compared(&mut self, id: u64, equal: bool, now: Instant) {
+        if let Some(link) = self.0.get_mut(&id) {
+            (link.compared, link.equal, link.settled) = (Some(now), equal, true);
+        }
+    }
+
+    /// A comparison has ended, whatever came of it.
+    pub fn end(&mut self, id: u64, now: Instant) {
+        if let Some(link) = self.0.get_mut(&id) {
+            (link.comparing, link.tried) = (false, Some(now));
+        }
+    }
+
+    /// For people.
+    pub fn status(&self, now: Instant) -> BTreeMap<u64, PeerStatus> {
+        let ms = |at: Instant| now.duration_since(at).as_millis() as u64;
+        let status = |link: &Link| PeerStatus {
+            answers: link.answers,
+            compared_ms_ago: link.compared.map(ms),
+            equal: link.equal,
+            untold_batches: link.untold_batches,
+            trouble: link.trouble.clone(),
+        };
+        self.0.iter().map(|(id, link)| (*id, status(link))).collect()
+    }
+}
