@@ -382,4 +382,4 @@ async fn arrive(inner: Arc<Inner>, seeds: Vec<String>, founds: bool) {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -23,6 +23,7 @@ pub use cluster::control::{Ask, MemberView, NodeStatus, Told, ask, ask_leader};
 pub use cluster::fabric::{Fabric as Links, Identity, authority};
 pub use cluster::member::Member;
 pub use cluster::replication::{Page, Query, Rank, Record, Said};
+pub use regions::clock::Stamp;
 pub use regions::control_log::{Client, Command, Reply, Request};
 pub use regions::threats::{Classification, Status};
 

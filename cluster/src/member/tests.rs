@@ -10,6 +10,7 @@ use ::threat::Timestamp;
 use cuts::{CutTransport, Cuts};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+pub use threats::record;
 
 const LONG: Duration = Duration::from_secs(20);
 

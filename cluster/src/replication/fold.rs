@@ -121,7 +121,7 @@ impl Replication {
 }
 
 /// Records in messages of their own, each within its limits.
-fn parts(records: &[Record]) -> Vec<&[Record]> {
+pub(super) fn parts(records: &[Record]) -> Vec<&[Record]> {
     let (mut all, mut from, mut bytes) = (Vec::new(), 0, 0);
     for (at, record) in records.iter().enumerate() {
         let size = record.encode().map_or(TOLD_BYTES, |encoded| encoded.len());
