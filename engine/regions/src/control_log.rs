@@ -158,6 +158,7 @@ impl ControlLog {
             Command::LeaveNode { node } => self.leave(*node),
             Command::DefineWorkload { .. }
             | Command::PlaceWorkload { .. }
+            | Command::RehomeWorkload { .. }
             | Command::AssignWorkload { .. }
             | Command::RemoveWorkload { .. } => self.on_workload(command),
             Command::PublishPlaybook { name, version, hash } => {
@@ -192,6 +193,17 @@ impl ControlLog {
                 workloads.define(*workload, new, nodes)
             }
             Command::PlaceWorkload { workload, home, failover } => {
+                workloads.place(*workload, home, failover, nodes)
+            }
+            Command::RehomeWorkload {
+                workload,
+                home,
+                failover,
+                expected_home,
+                expected_failover,
+                expected_epoch,
+            } => {
+                workloads.check(*workload, expected_home, expected_failover, *expected_epoch)?;
                 workloads.place(*workload, home, failover, nodes)
             }
             Command::AssignWorkload { workload, owner, expected_epoch } => {

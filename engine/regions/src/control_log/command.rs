@@ -235,4 +235,20 @@ pub enum Command {
         /// The time of the proposing node.
         now: Timestamp,
     },
+    /// Changes the regions of a workload if they and its epoch are what the caller knows; its owner
+    /// stays until the next assignment.
+    RehomeWorkload {
+        /// Its number.
+        workload: u32,
+        /// Where it is owned.
+        home: Text,
+        /// Where it goes when its home fails.
+        failover: Text,
+        /// Its home as the caller knows it.
+        expected_home: Text,
+        /// Its failover region as the caller knows it.
+        expected_failover: Text,
+        /// Its epoch as the caller knows it.
+        expected_epoch: u64,
+    },
 }

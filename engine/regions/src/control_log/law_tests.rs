@@ -46,6 +46,13 @@ fn placement() -> impl Strategy<Value = Command> {
         1 => (workload(), name(), name()).prop_map(|(workload, home, failover)| {
             Command::PlaceWorkload { workload, home, failover }
         }),
+        1 => (workload(), [name(), name(), name(), name()], epoch()).prop_map(
+            |(workload, [home, failover, expected_home, expected_failover], expected_epoch)| {
+                Command::RehomeWorkload {
+                    workload, home, failover, expected_home, expected_failover, expected_epoch,
+                }
+            }
+        ),
         6 => (workload(), prop::option::of(number()), epoch()).prop_map(
             |(workload, owner, expected_epoch)| Command::AssignWorkload {
                 workload, owner, expected_epoch,

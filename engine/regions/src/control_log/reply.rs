@@ -192,6 +192,14 @@ pub enum Refusal {
     /// The client says that it was opened later than now.
     #[error("client {0:?} is from the future")]
     FutureClient(Client),
+    /// Somebody placed the workload elsewhere in between; look at it anew.
+    #[error("it is at home in {home} by now, with {failover} as failover region")]
+    Placed {
+        /// Its home.
+        home: Text,
+        /// Its failover region.
+        failover: Text,
+    },
 }
 
 /// What a part of the log answers.

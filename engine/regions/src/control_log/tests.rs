@@ -95,6 +95,26 @@ fn an_owner_decided_on_an_old_state_is_refused() {
 }
 
 #[test]
+fn a_workload_is_rehomed_only_from_where_it_is_known_to_be() {
+    let mut bench = Bench::with_workload();
+    let mut rehome = |home: &str, failover: &str, expected: (&str, &str), expected_epoch| {
+        bench.run(Command::RehomeWorkload {
+            workload: 7,
+            home: home.into(),
+            failover: failover.into(),
+            expected_home: expected.0.into(),
+            expected_failover: expected.1.into(),
+            expected_epoch,
+        })
+    };
+    let stale = Refusal::StaleEpoch { expected: 5, current: 0 };
+    assert_eq!(rehome("b", "a", ("a", "b"), 5), Reply::Refused(stale));
+    assert_eq!(rehome("b", "a", ("a", "b"), 0), Reply::Done);
+    let placed = Refusal::Placed { home: "b".into(), failover: "a".into() };
+    assert_eq!(rehome("b", "b", ("a", "b"), 0), Reply::Refused(placed));
+}
+
+#[test]
 fn workloads_go_to_admitted_nodes_of_their_regions() {
     let mut bench = Bench::with_workload();
     bench.run(Command::AddRegion { region: "c".into() });

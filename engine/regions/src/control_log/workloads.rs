@@ -97,6 +97,23 @@ impl Workloads {
         Ok(Reply::Done)
     }
 
+    /// Refuses what was decided on another placement.
+    pub(super) fn check(
+        &self,
+        number: u32,
+        home: &Text,
+        failover: &Text,
+        epoch: u64,
+    ) -> Result<(), Refusal> {
+        let known = self.all.get(&number).ok_or_else(|| unknown(Noun::Workload, number))?;
+        check_epoch(epoch, known.epoch)?;
+        if known.home != *home || known.failover != *failover {
+            let (home, failover) = (known.home.clone(), known.failover.clone());
+            return Err(Refusal::Placed { home, failover });
+        }
+        Ok(())
+    }
+
     /// `epoch` is the last that was given out, of anything.
     pub(super) fn assign(
         &mut self,
