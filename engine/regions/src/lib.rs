@@ -2,8 +2,8 @@
 //! messages are arguments, so that production and simulation run the same code. [`control_log`] is
 //! agreed on; [`threats`] is shared without agreement; [`failure_detector`] says who is silent, and
 //! [`agreement`] who has failed; [`lease`] says who may act,
-//! [`failover`] who takes over, and
-//! [`balancer`] how evenly all of it is borne.
+//! [`spread`] what there is to own and where it is at home, [`failover`] who takes over,
+//! [`orders`] what people want of a region, and [`balancer`] how evenly all of it is borne.
 
 pub mod agreement;
 pub mod anti_entropy;
@@ -14,7 +14,9 @@ pub mod digest;
 pub mod failover;
 pub mod failure_detector;
 pub mod lease;
+pub mod orders;
 pub mod placement;
+pub mod spread;
 pub mod threats;
 
 #[cfg(test)]
