@@ -1,8 +1,11 @@
 //! What is asked on [`Lane::Control`](crate::fabric::Lane::Control), and who asks.
 
+use crate::coordinator::{Beat, Moves, View};
 use crate::fabric::{Fabric, Lane};
 use crate::replication::{Page, Query, Record, Said, ThreatsStatus};
 use regions::control_log::{Reply, Request};
+use regions::lease::{self, Renewal};
+use regions::orders::Order;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -61,6 +64,23 @@ pub enum Ask {
         /// What is said.
         said: Box<Said>,
     },
+    /// A node is there.
+    Beat(Box<Beat>),
+    /// A node wants to act for longer for what it owns. The leader answers.
+    Renew(Vec<Renewal>),
+    /// A node has stopped to act for these workloads, under these epochs. For the leader.
+    Release(Vec<(u32, u64)>),
+    /// Regions, workloads and leases, as the node sees them.
+    Regions,
+    /// The same; the leader answers.
+    LeaderRegions,
+    /// What would move if a region had this order, or none. The leader answers.
+    WouldMove {
+        /// Its name.
+        region: String,
+        /// What would be ordered.
+        order: Option<Order>,
+    },
 }
 
 /// What a node says.
@@ -89,6 +109,12 @@ pub enum Told {
     Threats(Box<Page>),
     /// A threat as it is now.
     Threat(Box<Record>),
+    /// What became of renewals.
+    Renewed(Vec<(Renewal, lease::Answer)>),
+    /// Regions, workloads and leases.
+    Regions(Box<View>),
+    /// What would move.
+    Moves(Box<Moves>),
 }
 
 /// How it is with a node, as it sees it.
@@ -189,7 +215,18 @@ pub async fn ask(
     ask: &Ask,
     within: Duration,
 ) -> Result<Told, Error> {
-    let answer = fabric.ask(address, 0, Lane::Control, encode(ask)?, within).await?;
+    ask_node(fabric, address, 0, ask, within).await
+}
+
+/// Asks a node at an address, if it is this one.
+pub(crate) async fn ask_node(
+    fabric: &Fabric,
+    address: &str,
+    node: u64,
+    ask: &Ask,
+    within: Duration,
+) -> Result<Told, Error> {
+    let answer = fabric.ask(address, node, Lane::Control, encode(ask)?, within).await?;
     Ok(decode(&answer)?)
 }
 

@@ -2,6 +2,7 @@
 
 pub mod consensus;
 pub mod control;
+pub mod coordinator;
 pub mod fabric;
 pub mod member;
 pub mod replication;

@@ -2,11 +2,13 @@
 //! nodes in while it leads.
 
 mod answers;
+mod coordination;
 mod gossip;
 mod links;
 
 use crate::consensus::{self, Consensus, Options, Profile, Responder, Storage};
 use crate::control::{self, Ask, Connections, MemberView, NodeStatus, Told};
+use crate::coordinator::Clock;
 use crate::fabric::{Answer, Credentials, Fabric, Gate, Listener};
 use crate::replication::{self, Replication, Wall};
 use gossip::{peers, replication_of};
@@ -66,6 +68,8 @@ pub struct Parts {
     pub data: Arc<dyn Answer>,
     /// Drawn at random.
     pub nonce: u64,
+    /// Leases and silence are measured by it.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Why a node could not take part.
@@ -101,6 +105,7 @@ pub(crate) struct Inner {
     changing: Mutex<()>,
     gate: OnceLock<std::sync::Weak<Gate>>,
     data: Arc<dyn Answer>,
+    part: coordination::Part,
 }
 
 /// Asks the cluster for an id of the node that will listen at `address`.
@@ -128,7 +133,8 @@ impl Member {
     /// # Errors
     /// [`Error::Consensus`].
     pub async fn start(me: Me, parts: Parts, founds: bool) -> Result<Self, Error> {
-        let Parts { fabric, listener, storage, threats, wall, profile, seeds, data, nonce } = parts;
+        let Parts { fabric, listener, storage, threats, wall, profile, seeds, data, nonce, clock } =
+            parts;
         fabric.is_node(me.id);
         let links = Arc::new(Links::new(Arc::clone(&fabric)));
         let consensus =
@@ -142,6 +148,7 @@ impl Member {
             changing: Mutex::default(),
             gate: OnceLock::new(),
             data,
+            part: coordination::Part::new(me.id, me.incarnation, clock),
             me,
             fabric,
             consensus,
@@ -158,6 +165,8 @@ impl Member {
         tasks.spawn(links.follow(inner.consensus.changes(), Arc::downgrade(&inner)));
         tasks.spawn(Arc::clone(&inner.replication).run(nonce));
         tasks.spawn(arrive(Arc::clone(&inner), seeds, founds));
+        tasks.spawn(coordination::attend(Arc::clone(&inner)));
+        tasks.spawn(coordination::lead(Arc::clone(&inner)));
         Ok(Self { inner, gate, tasks })
     }
 

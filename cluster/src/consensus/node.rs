@@ -167,18 +167,30 @@ impl Consensus {
     /// [`Error::NotLeader`], [`Error::Timeout`], [`Error::Stopped`], [`Error::TooLarge`]. That the
     /// control log refuses it is no error but a reply.
     pub async fn propose(&self, request: Request, within: Duration) -> Result<Reply, Error> {
-        let encoded = threat::codec::encode(0, &request).map_err(store::Error::from)?;
-        let bytes = encoded.len();
-        if bytes > REQUEST_BYTES {
-            return Err(Error::TooLarge { found: bytes, limit: REQUEST_BYTES });
+        self.proposal(request, within).await
+    }
+
+    /// As [`Self::propose`], for a task of its own.
+    pub fn proposal(
+        &self,
+        request: Request,
+        within: Duration,
+    ) -> impl Future<Output = Result<Reply, Error>> + Send + use<> {
+        let asked = self.asked.clone();
+        async move {
+            let encoded = threat::codec::encode(0, &request).map_err(store::Error::from)?;
+            let bytes = encoded.len();
+            if bytes > REQUEST_BYTES {
+                return Err(Error::TooLarge { found: bytes, limit: REQUEST_BYTES });
+            }
+            let (tell, told) = oneshot::channel();
+            let asking = async {
+                let proposal = Proposal { request, bytes, tell };
+                asked.send(proposal).await.map_err(|_| Error::Stopped)?;
+                told.await.map_err(|_| Error::Stopped)?
+            };
+            timeout(within, asking).await.unwrap_or(Err(Error::Timeout))
         }
-        let (tell, told) = oneshot::channel();
-        let asking = async {
-            let proposal = Proposal { request, bytes, tell };
-            self.asked.send(proposal).await.map_err(|_| Error::Stopped)?;
-            told.await.map_err(|_| Error::Stopped)?
-        };
-        timeout(within, asking).await.unwrap_or(Err(Error::Timeout))
     }
 
     /// Reads what is applied on this node, which may be behind, with the index it is applied up to.
@@ -209,6 +221,16 @@ impl Consensus {
             }
             Ok(Err(RaftError::Fatal(_))) => Err(Error::Stopped),
         }
+    }
+
+    /// The term that this node leads, as Raft itself knows it now; what [`Self::status`] shows may
+    /// be a little older. Others may have elected another leader without its knowledge.
+    pub async fn term_led(&self) -> Option<u64> {
+        let vote = self.raft.with_raft_state(|state| *state.vote_ref()).await.ok()?;
+        let metrics = self.raft.metrics();
+        let id = metrics.borrow().id;
+        let leader = vote.leader_id();
+        (vote.is_committed() && leader.voted_for() == Some(id)).then(|| leader.get_term())
     }
 
     /// The index up to which this node has applied.

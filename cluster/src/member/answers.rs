@@ -77,6 +77,8 @@ impl Inner {
             }
             Ask::Handle { id, said } => return self.handle(caller, id, &said).await,
             Ask::Snapshot => self.consensus.snapshot().await.map_err(Failure::from),
+            Ask::Beat(beat) => return self.heard(caller, *beat),
+            Ask::Regions => return Told::Regions(Box::new(self.regions())),
             _ if self.consensus.status().role != Role::Leader => return self.elsewhere(),
             Ask::Flags { .. } => match self.consensus.read_linearizable(AGREE_TIME, flags).await {
                 Ok((applied, flags)) => return Told::Flags(applied, flags),
@@ -96,6 +98,13 @@ impl Inner {
             Ask::Promote(name) => self.votes(&name, true).await,
             Ask::Demote(name) => self.votes(&name, false).await,
             Ask::Remove(name) => self.remove(&name).await,
+            Ask::LeaderRegions => return Told::Regions(Box::new(self.regions())),
+            Ask::WouldMove { region, order } => return self.would_move(&region, order),
+            Ask::Release(given_up) => return self.released(caller, &given_up),
+            Ask::Renew(renewals) => match self.renewed(caller, renewals).await {
+                Ok(answers) => return Told::Renewed(answers),
+                Err(failure) => Err(failure),
+            },
         };
         match done {
             Ok(()) => Told::Done,

@@ -4,106 +4,12 @@ mod cuts;
 mod threats;
 
 use super::*;
-use crate::consensus::Fatal;
-use crate::fabric::{Credentials, Identity, MemoryTransport, Who, authority};
-use ::threat::Timestamp;
-use cuts::{CutTransport, Cuts};
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use crate::fabric::Identity;
 pub use threats::record;
+use world::{LONG, World, until};
 
-const LONG: Duration = Duration::from_secs(20);
-
-struct World {
-    net: MemoryTransport,
-    cuts: Cuts,
-    authority: authority::Made,
-    folder: tempfile::TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        Self {
-            net: MemoryTransport::default(),
-            cuts: Cuts::default(),
-            authority: authority::found("acme", SystemTime::now()).unwrap(),
-            folder: tempfile::tempdir().unwrap(),
-        }
-    }
-
-    fn fabric(&self, identity: &Identity) -> Arc<Fabric> {
-        let (now, life) = (SystemTime::now(), authority::CERTIFICATE_LIFE);
-        let made = authority::issue(&self.authority.key, identity, now, life).unwrap();
-        let authorities = &self.authority.certificate;
-        let shown = Credentials::of_pem(authorities, &made.certificate, &made.key).unwrap();
-        let (Who::Node { name, .. } | Who::Operator { name }) = &identity.who;
-        let transport = CutTransport::new(self.net.clone(), name, self.cuts.clone());
-        Arc::new(Fabric::new(shown, Arc::new(transport), None, 1))
-    }
-
-    fn operator(&self) -> Arc<Fabric> {
-        self.fabric(&Identity::operator("acme", "me").unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        let path = self.folder.path().join(name);
-        std::fs::create_dir_all(&path).unwrap();
-        path
-    }
-
-    /// Starts a node; its region is its name's first part.
-    async fn node(&self, name: &str, id: u64, incarnation: u64, seeds: &[&str]) -> Member {
-        let region = name.split('-').next().unwrap();
-        let fabric = self.fabric(&Identity::node("acme", region, name).unwrap());
-        let me = Me {
-            id,
-            name: name.into(),
-            region: region.into(),
-            address: name.into(),
-            incarnation,
-            votes: true,
-        };
-        let parts = Parts {
-            fabric,
-            listener: Box::new(self.net.listen(name)),
-            storage: storage(&self.path(name)),
-            threats: threats::storage(&self.path(name)),
-            wall: Arc::new(|| Timestamp::from_micros(1_000_000)),
-            profile: Profile::LAN,
-            seeds: seeds.iter().map(|s| (*s).to_owned()).collect(),
-            nonce: id * 1_000 + incarnation,
-        };
-        let founds = seeds.is_empty() && incarnation == 1;
-        Member::start(me, parts, founds).await.unwrap()
-    }
-
-    /// Joins a new node by all steps of it.
-    async fn join(&self, name: &str, seed: &str) -> Member {
-        let region = name.split('-').next().unwrap();
-        let fabric = self.fabric(&Identity::node("acme", region, name).unwrap());
-        let id = ask_for_id(&fabric, &[seed.to_owned()], name, LONG).await.unwrap();
-        let member = self.node(name, id, 1, &[seed]).await;
-        timeout(LONG, member.admitted()).await.expect("it is not taken in");
-        member
-    }
-
-    async fn ask(&self, to: &[&str], ask: Ask) -> Told {
-        let to: Vec<String> = to.iter().map(|s| (*s).to_owned()).collect();
-        control::ask_leader(&self.operator(), &to, &ask, LONG).await.unwrap()
-    }
-}
-
-fn storage(path: &Path) -> Storage {
-    Storage::open(path, Fatal::new(|e| panic!("{e}"))).unwrap()
-}
-
-async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !holds() {
-        assert!(since.elapsed() < LONG, "not within {LONG:?}: {what}");
-        sleep(Duration::from_millis(10)).await;
-    }
-}
+mod regions;
+mod world;
 
 fn flag(name: &str) -> Command {
     Command::SetFlag { name: name.into(), value: Some("1".into()) }

@@ -97,8 +97,8 @@ pub struct View {
     pub failed: BTreeSet<Subject>,
 }
 
-/// The last reports of all voters.
-#[derive(Clone, Debug)]
+/// The last reports of all voters; without any, nobody is failed.
+#[derive(Clone, Debug, Default)]
 pub struct Agreement {
     voters: BTreeSet<Subject>,
     /// The last report of each voter, and when it arrived.

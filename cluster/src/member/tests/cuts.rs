@@ -8,24 +8,37 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Pairs of who can say nothing to whom.
+/// Who can say nothing to whom.
 #[derive(Clone, Default)]
-pub struct Cuts(Arc<Mutex<BTreeSet<(String, String)>>>);
+pub struct Cuts(Arc<Mutex<Cut>>);
+
+#[derive(Default)]
+struct Cut {
+    pairs: BTreeSet<(String, String)>,
+    off: BTreeSet<String>,
+}
 
 impl Cuts {
     /// Cuts both ways between two.
     pub fn cut(&self, a: &str, b: &str) {
         let mut cuts = self.0.lock().unwrap();
-        cuts.extend([(a.into(), b.into()), (b.into(), a.into())]);
+        cuts.pairs.extend([(a.into(), b.into()), (b.into(), a.into())]);
+    }
+
+    /// Cuts these off from everybody.
+    pub fn cut_off(&self, names: &[&str]) {
+        self.0.lock().unwrap().off.extend(names.iter().map(|n| (*n).to_owned()));
     }
 
     /// Heals all.
     pub fn heal(&self) {
-        self.0.lock().unwrap().clear();
+        *self.0.lock().unwrap() = Cut::default();
     }
 
     fn check(&self, from: &str, to: &str) -> io::Result<()> {
-        let cut = self.0.lock().unwrap().contains(&(from.to_owned(), to.to_owned()));
+        let cuts = self.0.lock().unwrap();
+        let pair = (from.to_owned(), to.to_owned());
+        let cut = cuts.pairs.contains(&pair) || cuts.off.contains(from) || cuts.off.contains(to);
         if cut { Err(io::ErrorKind::HostUnreachable.into()) } else { Ok(()) }
     }
 }

@@ -1,10 +1,13 @@
 //! Threats that members share: told, kept, found again after a cut and a restart.
 
 use super::*;
+use crate::consensus::Fatal;
 use crate::replication::{self, Query};
+use ::regions::threats::{Classification, Count, Record, Said, Status};
+use ::threat::Timestamp;
 use ::threat::entity::Entity;
 use ::threat::{Host, Severity, Threat, ThreatClass, ThreatId, codec};
-use regions::threats::{Classification, Count, Record, Said, Status};
+use std::path::Path;
 
 pub fn storage(path: &Path) -> replication::Storage {
     replication::Storage::open(path, "acme", Fatal::new(|e| panic!("{e}"))).unwrap()

@@ -2,11 +2,12 @@
 
 use super::{Renewal, Terms};
 use crate::control_log::Workloads;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What becomes of a renewal.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
     /// To be told to the owner.
     Acknowledged,

@@ -1,0 +1,114 @@
+//! Members within one process, over links that can be cut.
+
+use super::cuts::{CutTransport, Cuts};
+use super::*;
+use crate::consensus::Fatal;
+use crate::coordinator::TokioClock;
+use crate::fabric::{BoxFuture, Caller, Credentials, Identity, MemoryTransport, Who, authority};
+use ::threat::Timestamp;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+pub const LONG: Duration = Duration::from_secs(20);
+
+/// Answers nothing for events: these members judge none.
+struct Nothing;
+
+impl Answer for Nothing {
+    fn answer<'a>(&'a self, _: &'a Caller, _: Vec<u8>) -> BoxFuture<'a, Vec<u8>> {
+        Box::pin(std::future::ready(Vec::new()))
+    }
+}
+
+pub struct World {
+    net: MemoryTransport,
+    pub cuts: Cuts,
+    authority: authority::Made,
+    folder: tempfile::TempDir,
+}
+
+impl World {
+    pub fn new() -> Self {
+        Self {
+            net: MemoryTransport::default(),
+            cuts: Cuts::default(),
+            authority: authority::found("acme", SystemTime::now()).unwrap(),
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    pub fn fabric(&self, identity: &Identity) -> Arc<Fabric> {
+        let (now, life) = (SystemTime::now(), authority::CERTIFICATE_LIFE);
+        let made = authority::issue(&self.authority.key, identity, now, life).unwrap();
+        let authorities = &self.authority.certificate;
+        let shown = Credentials::of_pem(authorities, &made.certificate, &made.key).unwrap();
+        let (Who::Node { name, .. } | Who::Operator { name }) = &identity.who;
+        let transport = CutTransport::new(self.net.clone(), name, self.cuts.clone());
+        Arc::new(Fabric::new(shown, Arc::new(transport), None, 1))
+    }
+
+    pub fn operator(&self) -> Arc<Fabric> {
+        self.fabric(&Identity::operator("acme", "me").unwrap())
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::create_dir_all(&path).unwrap();
+        path
+    }
+
+    /// Starts a node; its region is its name's first part.
+    pub async fn node(&self, name: &str, id: u64, incarnation: u64, seeds: &[&str]) -> Member {
+        let region = name.split('-').next().unwrap();
+        let fabric = self.fabric(&Identity::node("acme", region, name).unwrap());
+        let me = Me {
+            id,
+            name: name.into(),
+            region: region.into(),
+            address: name.into(),
+            incarnation,
+            votes: true,
+        };
+        let parts = Parts {
+            fabric,
+            listener: Box::new(self.net.listen(name)),
+            storage: storage(&self.path(name)),
+            threats: super::threats::storage(&self.path(name)),
+            wall: Arc::new(|| Timestamp::from_micros(1_000_000)),
+            data: Arc::new(Nothing),
+            profile: Profile::LAN,
+            seeds: seeds.iter().map(|s| (*s).to_owned()).collect(),
+            nonce: id * 1_000 + incarnation,
+            clock: Arc::new(TokioClock::start()),
+        };
+        let founds = seeds.is_empty() && incarnation == 1;
+        Member::start(me, parts, founds).await.unwrap()
+    }
+
+    /// Joins a new node by all steps of it.
+    pub async fn join(&self, name: &str, seed: &str) -> Member {
+        let region = name.split('-').next().unwrap();
+        let fabric = self.fabric(&Identity::node("acme", region, name).unwrap());
+        let id = ask_for_id(&fabric, &[seed.to_owned()], name, LONG).await.unwrap();
+        let member = self.node(name, id, 1, &[seed]).await;
+        timeout(LONG, member.admitted()).await.expect("it is not taken in");
+        member
+    }
+
+    pub async fn ask(&self, to: &[&str], ask: Ask) -> Told {
+        let to: Vec<String> = to.iter().map(|s| (*s).to_owned()).collect();
+        control::ask_leader(&self.operator(), &to, &ask, LONG).await.unwrap()
+    }
+}
+
+fn storage(path: &Path) -> Storage {
+    Storage::open(path, Fatal::new(|e| panic!("{e}"))).unwrap()
+}
+
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < LONG, "not within {LONG:?}: {what}");
+        sleep(Duration::from_millis(10)).await;
+    }
+}
