@@ -14,7 +14,7 @@ mod view;
 pub use beat::{Beat, Load};
 pub use clock::{Clock, TokioClock};
 pub use ownership::{Fences, Owned, Ownership};
-pub use view::{Held, Link, Moves, View, WorkloadView};
+pub use view::{Held, Link, Move, Moves, View, WorkloadView};
 
 use regions::agreement::{Agreement, Report, Subject, dead_subjects};
 use regions::control_log::ControlLog;
@@ -50,6 +50,8 @@ pub(crate) struct Coordinator {
     admitted: (BTreeSet<u64>, Duration),
     /// The term that this node leads, with what it granted in it.
     grantor: Option<(u64, Grantor)>,
+    /// Since when a majority of the voters hears a majority.
+    sound: Option<Duration>,
     /// When the balance was last looked at.
     balanced: Duration,
     /// Workloads that should move and have nowhere to go, with the reason.
@@ -71,6 +73,7 @@ impl Coordinator {
             moved: BTreeMap::new(),
             admitted: (BTreeSet::new(), Duration::ZERO),
             grantor: None,
+            sound: None,
             balanced: Duration::ZERO,
             unplaced: BTreeMap::new(),
         }
@@ -119,6 +122,9 @@ impl Coordinator {
         let mut changes = Vec::new();
         self.detector.tick(now, &mut changes);
         self.tell(&changes);
+        let view = self.agreement.view(now);
+        let sound = view.sound >= view.majority;
+        self.sound = sound.then(|| self.sound.unwrap_or(now));
         !changes.is_empty()
     }
 
@@ -211,6 +217,13 @@ impl Coordinator {
             self.grantor = None;
         }
         &mut self.grantor.get_or_insert_with(|| (term, Grantor::new(now, self.terms))).1
+    }
+
+    /// Who counts as failed. When all were apart, some meet before the others do: until a majority
+    /// has heard one another for [`QUIET`](limits::QUIET), who is not there yet may just be late.
+    fn failed(&self, now: Duration) -> BTreeSet<Subject> {
+        let settled = self.sound.is_some_and(|since| now.saturating_sub(since) >= limits::QUIET);
+        if settled { self.agreement.failed(now) } else { BTreeSet::new() }
     }
 
     fn is_alive(&self, node: u64) -> bool {

@@ -5,6 +5,7 @@ mod detecting;
 mod view;
 
 use crate::datapath::DataPath;
+use crate::host::clock::BootClock;
 use crate::host::cluster_files::{self, Who};
 use crate::host::tcp::{Door, Tcp};
 use cluster::consensus::Storage;
@@ -20,11 +21,14 @@ pub use detecting::{Detecting, detect};
 
 pub use cluster::consensus::Fatal;
 pub use cluster::control::{Ask, MemberView, NodeStatus, Told, ask, ask_leader};
+pub use cluster::coordinator::{Held, Move, Moves, View, WorkloadView};
 pub use cluster::fabric::{Fabric as Links, Identity, authority};
 pub use cluster::member::Member;
 pub use cluster::replication::{Page, Query, Rank, Record, Said};
 pub use regions::clock::Stamp;
 pub use regions::control_log::{Client, Command, Reply, Request};
+pub use regions::failure_detector::State as PeerState;
+pub use regions::orders::{Order, command as order_command};
 pub use regions::threats::{Classification, Status};
 
 /// The id of the node that founds a cluster.
@@ -173,6 +177,7 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Ru
         seeds,
         data: data.clone(),
         nonce: cluster_files::random(),
+        clock: Arc::new(BootClock::start()),
     };
     let member = Member::start(me, parts, founds).await?;
     if founds {

@@ -60,7 +60,7 @@ impl Coordinator {
         };
         let plan = self.plan(now, log, &orders);
         Moves {
-            steps: plan.steps.iter().map(|s| (s.workload, s.to.0, s.to_string())).collect(),
+            steps: plan.steps.iter().map(Into::into).collect(),
             unplaced: plan.unplaced.iter().map(|(n, r)| (*n, r.to_string())).collect(),
         }
     }
@@ -76,8 +76,7 @@ impl Coordinator {
         log: &ControlLog,
         orders: &BTreeMap<Text, Order>,
     ) -> Situation {
-        let mut situation =
-            Situation { failed: self.agreement.failed(now), ..Situation::default() };
+        let mut situation = Situation { failed: self.failed(now), ..Situation::default() };
         orders::apply(orders, &mut situation);
         let present = log.nodes().present();
         let others = self.heard.iter().map(|(id, h)| (*id, h.beat.ready, &h.beat.load));

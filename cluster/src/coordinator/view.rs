@@ -3,6 +3,7 @@
 use super::{Coordinator, Ownership};
 use regions::balancer::Score;
 use regions::control_log::ControlLog;
+use regions::failover::Step;
 use regions::failure_detector::State;
 use regions::orders::{self, Order};
 use serde::{Deserialize, Serialize};
@@ -46,11 +47,44 @@ pub struct WorkloadView {
     pub epoch: u64,
 }
 
+/// One workload's move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Move {
+    /// Which.
+    pub workload: u32,
+    /// Its owner.
+    pub from: Option<u64>,
+    /// Its new owner.
+    pub to: u64,
+    /// Why.
+    pub reason: String,
+    /// Percent of what the new owner can bear that it would bear then.
+    pub fill: u64,
+    /// By how many events the checkpoint in the new region is behind.
+    pub behind: u64,
+    /// The region that becomes its failover region, when it has to go to another than its own two.
+    pub failover: Option<String>,
+}
+
+impl From<&Step> for Move {
+    fn from(step: &Step) -> Self {
+        Self {
+            workload: step.workload,
+            from: step.from.as_ref().map(|(id, _)| *id),
+            to: step.to.0,
+            reason: step.reason.to_string(),
+            fill: step.fill,
+            behind: step.behind,
+            failover: step.place.as_ref().map(|(_, failover)| failover.to_string()),
+        }
+    }
+}
+
 /// What would move.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moves {
-    /// Each workload with its new owner, and the step in words.
-    pub steps: Vec<(u32, u64, String)>,
+    /// By workload.
+    pub steps: Vec<Move>,
     /// Workloads that should move and have nowhere to go, with the reason.
     pub unplaced: BTreeMap<u32, String>,
 }
@@ -105,7 +139,7 @@ impl Coordinator {
             leads,
             leases: ownership.held(),
             links: self.links(now),
-            failed: self.agreement.failed(now).iter().map(ToString::to_string).collect(),
+            failed: self.failed(now).iter().map(ToString::to_string).collect(),
             orders: orders.map(|(region, order)| (region.to_string(), order)).collect(),
             workloads: log.workloads().all().iter().map(workload).collect(),
             balance: self.balance(now, log),

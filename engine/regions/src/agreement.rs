@@ -87,6 +87,8 @@ pub enum Error {
 pub struct View {
     /// Reports that are needed.
     pub majority: usize,
+    /// Voters that are neither deaf nor silent.
+    pub sound: usize,
     /// By how many voters each subject is said to be dead, deaf ones left out.
     pub said: BTreeMap<Subject, usize>,
     /// Voters that hear no majority.
@@ -155,13 +157,12 @@ impl Agreement {
     /// The same with how it came to be.
     pub fn view(&self, now: Duration) -> View {
         let mut view = View { majority: self.voters.len() / 2 + 1, ..View::default() };
-        let mut sound = 0;
         for voter in &self.voters {
             match self.fresh(now, voter) {
                 None => drop(view.silent.insert(voter.clone())),
                 Some(report) if self.is_deaf(report) => drop(view.deaf.insert(voter.clone())),
                 Some(report) => {
-                    sound += 1;
+                    view.sound += 1;
                     for subject in report.dead.iter().filter(|s| *s != voter) {
                         *view.said.entry(subject.clone()).or_default() += 1;
                     }
@@ -170,7 +171,7 @@ impl Agreement {
         }
         let agreed = view.said.iter().filter(|(_, n)| **n >= view.majority);
         view.failed = agreed.map(|(subject, _)| subject.clone()).collect();
-        if sound >= view.majority {
+        if view.sound >= view.majority {
             view.failed.extend(view.deaf.iter().cloned());
         }
         view

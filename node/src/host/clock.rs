@@ -36,6 +36,39 @@ impl Clock for SystemClock {
     }
 }
 
+/// Time since the machine was started, with the time in which it slept, where the system can tell
+/// it (`CLOCK_BOOTTIME` of Linux); elsewhere without.
+#[derive(Clone, Copy, Debug)]
+pub struct BootClock {
+    #[cfg(not(target_os = "linux"))]
+    start: Instant,
+}
+
+impl BootClock {
+    /// The clock.
+    pub fn start() -> Self {
+        Self {
+            #[cfg(not(target_os = "linux"))]
+            start: Instant::now(),
+        }
+    }
+}
+
+impl cluster::coordinator::Clock for BootClock {
+    #[cfg(target_os = "linux")]
+    fn now(&self) -> Duration {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        // It counts from the start of the machine, so that nothing in it is negative.
+        let secs = u64::try_from(time.tv_sec).unwrap_or_default();
+        Duration::new(secs, u32::try_from(time.tv_nsec).unwrap_or_default())
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,5 +80,15 @@ mod tests {
         assert!(a <= b && b < Duration::from_secs(60));
         // After 2020, before 2200.
         assert!((1_577_836_800..7_258_118_400).contains(&clock.wall().secs()));
+    }
+
+    #[test]
+    fn the_clock_of_leases_goes_on_as_time_does() {
+        use cluster::coordinator::Clock as _;
+        let (clock, since) = (BootClock::start(), Instant::now());
+        let before = clock.now();
+        std::thread::sleep(Duration::from_millis(20));
+        let (counted, passed) = (clock.now() - before, since.elapsed());
+        assert!(counted >= Duration::from_millis(20) && counted <= passed + passed / 10);
     }
 }

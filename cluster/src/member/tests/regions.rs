@@ -157,10 +157,16 @@ async fn a_region_is_emptied_and_filled_again_as_the_plan_says() {
         let plan = planned(Some(order)).await;
         assert_eq!((plan.steps.len(), plan.unplaced.len()), (21, 0));
         let mut expected = before.clone();
-        expected.extend(plan.steps.iter().map(|(w, to, _)| (*w, *to)));
+        expected.extend(plan.steps.iter().map(|s| (s.workload, s.to)));
         three.nodes[1].propose(orders::command("us", Some(order))).await.unwrap();
         three.look(LONG, "it is empty", || owners() == expected).await;
-        three.until_shared(&[32, 32, 0]).await;
+        let others = [&three.nodes[0], &three.nodes[2]].map(Member::ownership);
+        three
+            .look(LONG, "the others act for all", || {
+                others.iter().map(|o| o.acting().len()).sum::<usize>() == 64
+            })
+            .await;
+        assert!(three.nodes[1].ownership().acting().is_empty());
         // Nothing is left to do, and taking the order back is the way home.
         assert_eq!(planned(Some(order)).await.steps, []);
         let home = planned(None).await;
