@@ -15,6 +15,7 @@ mod ingest;
 mod keeper;
 pub mod limits;
 pub mod message;
+mod sharing;
 mod split;
 mod view;
 
@@ -26,6 +27,7 @@ pub use view::{ClusterView, Owner, Peer};
 use crate::assembly::Parts;
 use crate::host::output::Output;
 use cluster::fabric::{Answer, BoxFuture, Caller, Fabric, Lane, Who};
+use cluster::replication::Replication;
 use copies::Placing;
 use engine::{Engine, Making};
 use ingest::{Append, Ingest};
@@ -46,6 +48,7 @@ pub struct DataPath {
 struct Running {
     ingest: Arc<Ingest>,
     store: Arc<Store>,
+    threats: Arc<Replication>,
 }
 
 /// What a data path needs to run.
@@ -60,6 +63,8 @@ pub struct Needs {
     pub fabric: Arc<Fabric>,
     /// The cluster.
     pub view: Arc<dyn ClusterView>,
+    /// The threats that all nodes share.
+    pub threats: Arc<Replication>,
 }
 
 impl Default for DataPath {
@@ -74,18 +79,26 @@ impl DataPath {
     /// # Errors
     /// When an actor gives up or the disk fails: the node has to end.
     pub async fn run(self: Arc<Self>, needs: Needs) -> Result<(), Error> {
-        let Needs { mut parts, store, output, fabric, view } = needs;
+        let Needs { mut parts, store, output, fabric, view, threats } = needs;
         let (judged, placed) = mpsc::channel(JUDGED);
-        let keeper = Arc::new(Keeper::new(Arc::clone(&store), output, judged));
+        let keeper =
+            Arc::new(Keeper::new(Arc::clone(&store), Arc::clone(&threats), output, judged));
         keeper.resume(&parts.known);
         parts.recorder = Arc::new(Shared(Arc::clone(&keeper)));
         let mut placing = JoinSet::new();
-        placing.spawn(Placing::new(Arc::clone(&fabric), Arc::clone(&view)).run(placed));
-        let making = Making { parts, keeper, store: Arc::clone(&store), view: Arc::clone(&view) };
+        let (way, around) = (Arc::clone(&fabric), Arc::clone(&view));
+        placing.spawn(Placing::new(way, around, Arc::clone(&threats)).run(placed));
+        let making = Making {
+            parts,
+            keeper,
+            store: Arc::clone(&store),
+            threats: Arc::clone(&threats),
+            view: Arc::clone(&view),
+        };
         let (engine, dealing) = Engine::start(making).await?;
         let ingest = Arc::new(Ingest { engine, fabric, view, under_way: Default::default() });
         // It runs once.
-        let _ = self.running.set(Running { ingest, store });
+        let _ = self.running.set(Running { ingest, store, threats });
         dealing.await
     }
 
@@ -124,8 +137,12 @@ impl DataPath {
 
 impl Running {
     async fn keep(&self, copies: message::Copies) -> Told {
-        let store = Arc::clone(&self.store);
-        let kept = tokio::task::spawn_blocking(move || copies::keep(&store, copies)).await;
+        // Before the ledger, which says that they are there.
+        if let Err(error) = self.threats.fold(copies.threats).await {
+            return Told::Refused(error.to_string());
+        }
+        let (store, ledger) = (Arc::clone(&self.store), copies.ledger);
+        let kept = tokio::task::spawn_blocking(move || copies::keep(&store, ledger)).await;
         match kept {
             Ok(Ok(())) => Told::Kept,
             Ok(Err(error)) => Told::Refused(error.to_string()),

@@ -5,13 +5,14 @@
 //! later: their sender hears of it and asks again, and then they come again.
 
 use super::keeper::{Judged, clipped};
-use super::limits::{JUDGED, KEEP_TIME, KEEPS_UNDER_WAY};
+use super::limits::{JUDGED, KEEP_TIME, KEEPS_UNDER_WAY, KEPT_ENTRIES, KEPT_THREATS};
 use super::message::{Ask, Copies, Durability, Told, decode_told, encode};
 use super::view::{ClusterView, Peer};
 use cluster::fabric::{Fabric, Lane};
+use cluster::replication::Replication;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::{Commit, Store};
+use store::{Commit, LedgerEntry, Store};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -19,6 +20,7 @@ use tokio::task::JoinSet;
 pub struct Placing {
     fabric: Arc<Fabric>,
     view: Arc<dyn ClusterView>,
+    threats: Arc<Replication>,
     /// Room for messages that a node has not answered yet.
     under_way: BTreeMap<u64, Arc<Semaphore>>,
     asking: JoinSet<()>,
@@ -33,8 +35,8 @@ struct Reached {
 
 impl Placing {
     /// Places nothing yet.
-    pub fn new(fabric: Arc<Fabric>, view: Arc<dyn ClusterView>) -> Self {
-        Self { fabric, view, under_way: BTreeMap::new(), asking: JoinSet::new() }
+    pub fn new(fabric: Arc<Fabric>, view: Arc<dyn ClusterView>, threats: Arc<Replication>) -> Self {
+        Self { fabric, view, threats, under_way: BTreeMap::new(), asking: JoinSet::new() }
     }
 
     /// Places what is judged until nothing more comes.
@@ -43,27 +45,27 @@ impl Placing {
         while judged.recv_many(&mut some, JUDGED).await > 0 {
             while self.asking.try_join_next().is_some() {}
             let (mut copies, mut most) = (Copies::default(), Durability::Local);
-            let mut waiting = Vec::new();
+            let (mut own, mut waiting) = (Vec::new(), Vec::new());
             for done in some.drain(..) {
-                if done.durability == Durability::Local {
-                    // Whoever asked may be gone, here and below.
-                    let _gone = done.tell.send(Ok(()));
-                    continue;
+                own.extend(done.copies.threats.iter().cloned());
+                if done.durability > Durability::Local {
+                    copies.ledger.extend(done.copies.ledger);
+                    copies.threats.extend(done.copies.threats);
                 }
-                copies.ledger.extend(done.copies.ledger);
                 most = most.max(done.durability);
                 waiting.push((done.durability, done.tell));
             }
-            if waiting.is_empty() {
-                continue;
-            }
-            let reached = self.place(copies, most).await;
+            let threats = Arc::clone(&self.threats);
+            let (shared, reached) = tokio::join!(threats.fold(own), self.place(copies, most));
+            let shared = shared.map_err(|error| error.to_string());
             for (durability, tell) in waiting {
                 let answer = match durability {
-                    Durability::Global => &reached.global,
-                    _ => &reached.region,
+                    Durability::Local => shared.clone(),
+                    Durability::Region => shared.clone().and(reached.region.clone()),
+                    Durability::Global => shared.clone().and(reached.global.clone()),
                 };
-                let _gone = tell.send(answer.clone());
+                // Whoever asked may be gone.
+                let _gone = tell.send(answer);
             }
         }
     }
@@ -72,14 +74,17 @@ impl Placing {
         let home = self.view.region();
         let (near, far): (Vec<Peer>, Vec<Peer>) =
             self.view.peers().into_iter().partition(|p| p.region == home);
+        if most == Durability::Local {
+            return Reached { region: Ok(()), global: Ok(()) };
+        }
         // With this node they are a majority of its region.
         let (near_needed, far_needed) = match most {
             Durability::Global => (near.len().div_ceil(2), 1),
             _ => (near.len().div_ceil(2), 0),
         };
         let far = if far_needed > 0 { one_of_each(far) } else { Vec::new() };
-        let body = match encode(&Ask::Keep(copies), &[]) {
-            Ok(body) => body,
+        let frames = match frames(copies) {
+            Ok(frames) => Arc::new(frames),
             Err(error) => {
                 let failed = Err(error.to_string());
                 return Reached { region: failed.clone(), global: failed };
@@ -87,7 +92,7 @@ impl Placing {
         };
         let (tell, mut told) = mpsc::unbounded_channel();
         for peer in near.iter().chain(&far) {
-            self.ask(peer.clone(), body.clone(), tell.clone());
+            self.ask(peer.clone(), Arc::clone(&frames), tell.clone());
         }
         drop(tell);
         let (mut kept_near, mut kept_far, mut why) = (0, 0, Vec::new());
@@ -113,7 +118,7 @@ impl Placing {
     }
 
     /// Asks a node to keep copies, in a task that goes on when enough others do.
-    fn ask(&mut self, peer: Peer, body: Vec<u8>, tell: mpsc::UnboundedSender<Placed>) {
+    fn ask(&mut self, peer: Peer, frames: Arc<Vec<Vec<u8>>>, tell: mpsc::UnboundedSender<Placed>) {
         let room = self.under_way.entry(peer.node);
         let room = Arc::clone(room.or_insert_with(|| Arc::new(Semaphore::new(KEEPS_UNDER_WAY))));
         let Ok(permit) = room.try_acquire_owned() else {
@@ -122,18 +127,37 @@ impl Placing {
         };
         let fabric = Arc::clone(&self.fabric);
         self.asking.spawn(async move {
-            let told = fabric.ask(&peer.address, peer.node, Lane::Data, body, KEEP_TIME).await;
+            let mut kept = Ok(());
+            for frame in frames.iter() {
+                kept = ask_to_keep(&fabric, &peer, frame.clone()).await;
+                if kept.is_err() {
+                    break;
+                }
+            }
             drop(permit);
-            let kept = match told.map(|bytes| decode_told(&bytes)) {
-                Ok(Ok(Told::Kept)) => Ok(()),
-                Ok(Ok(other)) => Err(format!("it says {other:?}")),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(error) => Err(error.to_string()),
-            };
             // Enough others may have kept it.
             let _gone = tell.send((peer, kept));
         });
     }
+}
+
+async fn ask_to_keep(fabric: &Fabric, peer: &Peer, body: Vec<u8>) -> Result<(), String> {
+    let told = fabric.ask(&peer.address, peer.node, Lane::Data, body, KEEP_TIME).await;
+    match decode_told(&told.map_err(|e| e.to_string())?) {
+        Ok(Told::Kept) => Ok(()),
+        Ok(other) => Err(format!("it says {other:?}")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// Copies as messages that fit into frames. Threats go first: a ledger that is there says that what
+/// it speaks of is, too.
+fn frames(copies: Copies) -> Result<Vec<Vec<u8>>, super::message::Error> {
+    let threats = copies.threats.chunks(KEPT_THREATS);
+    let threats = threats.map(|some| Copies { threats: some.to_vec(), ..Copies::default() });
+    let ledger = copies.ledger.chunks(KEPT_ENTRIES);
+    let ledger = ledger.map(|some| Copies { ledger: some.to_vec(), ..Copies::default() });
+    threats.chain(ledger).map(|copies| encode(&Ask::Keep(copies), &[])).collect()
 }
 
 /// What became of copies at a node.
@@ -149,12 +173,12 @@ fn one_of_each(peers: Vec<Peer>) -> Vec<Peer> {
     first.into_values().collect()
 }
 
-/// Stores copies of another node's verdicts, on disk when it returns.
+/// Stores another node's entries of the ledger, on disk when it returns.
 ///
 /// # Errors
 /// When the store fails.
-pub fn keep(store: &Store, copies: Copies) -> Result<(), store::Error> {
-    let ledger = clipped(store, copies.ledger)?;
+pub fn keep(store: &Store, ledger: Vec<LedgerEntry>) -> Result<(), store::Error> {
+    let ledger = clipped(store, ledger)?;
     if !ledger.is_empty() {
         store.commit(&Commit { ledger, durable: true, ..Commit::default() })?;
     }

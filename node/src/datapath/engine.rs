@@ -10,11 +10,12 @@ use actors::detection::Deal;
 use actors::detection::threats::{Barrier, ThreatsMessage};
 use actors::mailbox::{CreditedRef, Inbox};
 use actors::ports::Clock;
+use cluster::replication::Replication;
 use detection::features::Surroundings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::Store;
-use threat::{SourceId, SourceNames, Text};
+use threat::{SourceId, SourceNames, Text, ThreatClass, ThreatId};
 use tokio::sync::{mpsc, oneshot};
 
 /// Events of one source that this node owns, in its order.
@@ -55,6 +56,8 @@ pub struct Making {
     pub keeper: Arc<Keeper>,
     /// Where that keeps it.
     pub store: Arc<Store>,
+    /// The threats that all nodes share.
+    pub threats: Arc<Replication>,
     /// The cluster.
     pub view: Arc<dyn ClusterView>,
 }
@@ -238,7 +241,8 @@ impl Dealing {
             let dealt = self.ends.get(&(workload, source.clone())).copied().unwrap_or_default();
             before.insert(workload, stored.max(dealt));
         }
-        let (from, mut again) = (batches.first().map_or(0, |b| b.start), BTreeSet::new());
+        let from = batches.first().map_or(0, |b| b.start);
+        let (mut again, mut known) = (BTreeSet::new(), BTreeSet::new());
         let mut left = Vec::with_capacity(batches.len());
         let mut left_workloads = Vec::with_capacity(batches.len());
         for (mut batch, workloads) in std::mem::take(batches).into_iter().zip(workloads) {
@@ -247,7 +251,12 @@ impl Dealing {
             };
             let events = std::mem::take(&mut batch.events).into_iter().zip(workloads);
             let (old, new): (Vec<_>, Vec<_>) = events.partition(judged);
-            again.extend(old.into_iter().map(|(_, workload)| workload));
+            for (event, workload) in old {
+                again.insert(workload);
+                if durability > Durability::Local {
+                    known.insert((event.entity(), event.time.hour()));
+                }
+            }
             let (events, workloads): (Vec<_>, Vec<u32>) = new.into_iter().unzip();
             for workload in &workloads {
                 self.ends.insert((*workload, source.clone()), batch.end);
@@ -264,6 +273,10 @@ impl Dealing {
             for workload in again {
                 let ledger = self.making.store.view()?.ledger(&ledger_name(workload, source))?;
                 copies.ledger.extend(ledger.entries.into_iter().filter(|e| e.end > from));
+            }
+            for (entity, hour) in known {
+                let ids = ThreatClass::ALL.map(|class| ThreatId::of(&entity, class, hour));
+                copies.threats.extend(ids.iter().filter_map(|id| self.making.threats.get(*id)));
             }
         }
         Ok((copies, left_workloads))

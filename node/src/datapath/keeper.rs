@@ -5,16 +5,18 @@
 //! come again, since an answer was lost, are known by their offset and counted once.
 
 use super::message::{Copies, Durability};
+use super::sharing::Sharing;
 use crate::host::output::Output;
 use crate::recorder::{NEWEST_CHECKPOINT, OUTPUT_CHECKPOINT, Teller, Telling, keep_bundle};
 use actors::detection::models::BundleKeeper;
 use actors::detection::recorder::{Record, Recorder};
 use actors::ports::{BoxFuture, Error};
+use cluster::replication::Replication;
 use detection::bundle::Bundle;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{Commit, LedgerEntry, Store};
-use threat::{Text, Threat};
+use threat::{Text, Threat, ThreatId};
 use tokio::sync::{mpsc, oneshot};
 
 /// Name of the checkpoint of the last job that a record holds.
@@ -60,6 +62,7 @@ pub struct Judged {
 /// What stands behind the threats actor of a node of a cluster.
 pub struct Keeper {
     store: Arc<Store>,
+    threats: Arc<Replication>,
     state: Mutex<State>,
     judged: mpsc::Sender<Judged>,
 }
@@ -69,6 +72,7 @@ struct State {
     teller: Teller,
     /// Jobs that are dealt, each with those that came after it and have nothing to be judged.
     jobs: BTreeMap<u64, (Job, Vec<Judged>)>,
+    shared: Sharing,
 }
 
 /// What the ledger of a source's events of one workload is kept under.
@@ -96,15 +100,22 @@ fn grown(sums: &mut BTreeMap<u32, LedgerEntry>, source: &str, dealt: &Dealt, thr
 
 impl Keeper {
     /// Keeps in `store` and tells findings to `output`; jobs that are on disk go to `judged`.
-    pub fn new(store: Arc<Store>, output: Option<Output>, judged: mpsc::Sender<Judged>) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        threats: Arc<Replication>,
+        output: Option<Output>,
+        judged: mpsc::Sender<Judged>,
+    ) -> Self {
         let teller = Teller::new(Telling::AsTheyCome);
-        let state = State { output, teller, jobs: BTreeMap::new() };
-        Self { store, state: Mutex::new(state), judged }
+        let state = State { output, teller, jobs: BTreeMap::new(), shared: Sharing::default() };
+        Self { store, threats, state: Mutex::new(state), judged }
     }
 
     /// Goes on with threats that an earlier process told of.
     pub fn resume(&self, known: &[Threat]) {
-        self.state().teller.resume(known);
+        let mut state = self.state();
+        state.teller.resume(known);
+        state.shared.resume(known);
     }
 
     /// Takes note of a job before its batches are dealt.
@@ -163,7 +174,14 @@ impl Keeper {
         let newest = record.newest.map(|t| t.micros().to_le_bytes().to_vec());
         checkpoints.extend(newest.map(|b| (NEWEST_CHECKPOINT.to_owned(), b)));
         let mut threats = record.threats;
+        let closed: Vec<ThreatId> = record.closed.iter().map(|t| t.id).collect();
         threats.extend(record.closed);
+        let log = job.as_ref().and_then(|(job, _)| Some((&*job.source, job.batches.last()?.end)));
+        let shared = match log {
+            Some((source, end)) => state.shared.records(&threats, source, end, &self.threats),
+            None => Vec::new(),
+        };
+        state.shared.forget(&closed);
         // A job that came again, all of it, changes nothing.
         if !(ledger.is_empty() && threats.is_empty()) {
             let commit = Commit {
@@ -179,6 +197,7 @@ impl Keeper {
         let Some((job, followers)) = job else { return Ok(Vec::new()) };
         let mut copies = job.copies;
         copies.ledger.extend(ledger);
+        copies.threats.extend(shared);
         let done = Judged { copies, durability: job.durability, tell: job.tell };
         Ok([done].into_iter().chain(followers).collect())
     }

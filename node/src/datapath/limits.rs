@@ -53,5 +53,11 @@ pub const KEEP_TIME: Duration = Duration::from_secs(2);
 /// that a node that is slow or gone holds neither memory nor the others.
 pub const KEEPS_UNDER_WAY: usize = 2;
 
+/// Threats in one message of copies, of a few hundred bytes each and two kilobytes at most.
+pub const KEPT_THREATS: usize = 1_500;
+
+/// Entries of the ledger in one message of copies, each with the name of a source.
+pub const KEPT_ENTRIES: usize = 2_000;
+
 /// Records set aside that an answer shows.
 pub const SHOWN: usize = 5;

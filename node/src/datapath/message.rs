@@ -1,5 +1,6 @@
 //! What is asked on the data lane: a head by the codec, and raw bytes behind it as they are.
 
+use regions::threats::Record;
 use serde::{Deserialize, Serialize};
 use store::LedgerEntry;
 use threat::{Event, EventBatch, IntakeCounts, Text, codec};
@@ -89,6 +90,8 @@ pub enum Ask {
 pub struct Copies {
     /// Ranges of sources, by source and workload, each of whose events has a verdict.
     pub ledger: Vec<LedgerEntry>,
+    /// The threats that their verdicts are part of.
+    pub threats: Vec<Record>,
 }
 
 /// Events of one batch whose entities have one owner.

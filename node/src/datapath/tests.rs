@@ -4,9 +4,12 @@ use super::message::Durability;
 use super::*;
 use crate::host::{ReadError, SystemClock};
 use crate::sending::{Sending, Sent};
+use ::regions::clock::Replica;
 use actors::detection::models::ModelHost;
 use actors::ports::Off;
+use cluster::consensus::Fatal;
 use cluster::fabric::{Credentials, Gate, Identity, MemoryTransport, authority};
+use cluster::replication::{self, Query};
 use detection::calibration::Budget;
 use detection::rules::RuleSet;
 use std::collections::BTreeMap;
@@ -74,6 +77,7 @@ impl ClusterView for View {
 
 struct Node {
     gate: Gate,
+    threats: Arc<Replication>,
     running: JoinHandle<Result<(), Error>>,
 }
 
@@ -127,6 +131,21 @@ impl World {
         self.folder.path().join(format!("{node}.redb"))
     }
 
+    fn threats(&self, node: u64) -> replication::Storage {
+        let folder = self.folder.path().join(format!("{node}"));
+        std::fs::create_dir_all(&folder).unwrap();
+        for _ in 0..200 {
+            let fatal = Fatal::new(|e| panic!("{e}"));
+            match replication::Storage::open(&folder, "acme", fatal) {
+                Err(replication::Error::Store(store::Error::InUse { .. })) => {
+                    std::thread::sleep(Duration::from_millis(20));
+                }
+                opened => return opened.unwrap(),
+            }
+        }
+        panic!("node {node} does not end")
+    }
+
     async fn start(&self, node: u64) -> Node {
         let view = View { me: node, log: self.log.clone() };
         let identity = Identity::node("acme", &view.region(), &format!("n-{node}")).unwrap();
@@ -150,8 +169,16 @@ impl World {
             buggify: Arc::new(Off),
             clock: Arc::new(SystemClock::start()),
         };
-        let needs = Needs { parts, store, output: None, fabric, view: Arc::new(view) };
-        Node { gate, running: tokio::spawn(data.run(needs)) }
+        let threats = Replication::new(
+            format!("n-{node}"),
+            Replica { node, incarnation: 1 },
+            self.threats(node),
+            Arc::new(|| threat::Timestamp::from_micros(1_000_000)),
+            Arc::clone(&fabric),
+        );
+        let (view, shared) = (Arc::new(view), Arc::clone(&threats));
+        let needs = Needs { parts, store, output: None, fabric, view, threats: shared };
+        Node { gate, threats, running: tokio::spawn(data.run(needs)) }
     }
 
     /// Sends a log from where `sent` stands.
@@ -261,7 +288,9 @@ async fn events_are_judged_once_each_by_the_owner_of_their_entity() {
     assert_eq!(sent.judged_by.values().sum::<u64>(), 6_000);
     // Again from the beginning, to another node: nothing is counted twice.
     assert!(world.send(&log, &[2], Durability::Local, &mut Sent::default()).await);
+    let mut shared = Vec::new();
     for node in nodes {
+        shared.extend(node.threats.list(&Query::default()).await.records);
         node.kill().await;
     }
     assert_eq!(world.judged(&[1, 2, 3]), expected(&log));
@@ -273,6 +302,10 @@ async fn events_are_judged_once_each_by_the_owner_of_their_entity() {
     let all: Vec<threat::Threat> = (1..=3).flat_map(threats).collect();
     let guesses: Vec<_> = all.iter().filter(|t| t.entity.to_string() == "10.1.0.7").collect();
     assert_eq!(guesses.len(), 1, "{all:?}");
+    // What is shared of each threat counts its verdicts once, whatever came twice.
+    let counted = |t: &threat::Threat| (t.id, t.count);
+    let shared: BTreeMap<_, u64> = shared.iter().map(|r| (r.id, r.verdicts())).collect();
+    assert_eq!(shared, all.iter().map(counted).collect());
 }
 
 /// Kills node 2 once so many events are acknowledged of a log that is sent to node 1, and gives its

@@ -70,7 +70,8 @@ pub async fn detect(
         output: output(config, &store)?,
         store,
         fabric: Arc::clone(&running.fabric),
-        view: Arc::new(Applied::new(running.member.me().clone(), running.member.view())),
+        view: Arc::new(Applied::new(&running.member)),
+        threats: Arc::clone(running.member.replication()),
     };
     Ok(Box::pin(Arc::clone(&running.data).run(needs)))
 }

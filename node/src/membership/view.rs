@@ -1,19 +1,21 @@
 //! The cluster as the data path of a member sees it.
 
 use crate::datapath::{ClusterView, Owner, Peer};
-use cluster::member::{Me, View};
-use regions::control_log::limits::SHARDS;
-use regions::control_log::{ControlLog, Node};
+use cluster::coordinator::Ownership;
+use cluster::member::{Me, Member, View};
+use regions::control_log::Node;
+use regions::spread::SHARDS;
 
 /// What a member has applied, as the data path needs it.
 pub(super) struct Applied {
     me: Me,
     view: View,
+    ownership: Ownership,
 }
 
 impl Applied {
-    pub(super) const fn new(me: Me, view: View) -> Self {
-        Self { me, view }
+    pub(super) fn new(member: &Member) -> Self {
+        Self { me: member.me().clone(), view: member.view(), ownership: member.ownership() }
     }
 }
 
@@ -31,20 +33,13 @@ impl ClusterView for Applied {
     }
 
     fn owner(&self, shard: usize) -> Option<Owner> {
-        let owner = |log: &ControlLog| {
-            let (workload, known) = log.workloads().of_shard(shard as u32)?;
-            let node = known.owner?;
-            let address = log.nodes().present().get(&node)?.address.to_string();
-            Some(Owner { workload, node, address })
-        };
-        self.view.read(owner)?
+        let owned = self.ownership.of_shard(shard as u32)?;
+        let (workload, node, address) = (owned.workload, owned.node, owned.address.clone());
+        Some(Owner { workload, node, address })
     }
 
     fn acts(&self, workload: u32) -> bool {
-        let owns = |log: &ControlLog| {
-            log.workloads().all().get(&workload).and_then(|w| w.owner) == Some(self.me.id)
-        };
-        self.view.read(owns).unwrap_or_default()
+        self.ownership.acts(workload).is_some()
     }
 
     fn peers(&self) -> Vec<Peer> {

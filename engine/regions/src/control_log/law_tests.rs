@@ -148,7 +148,7 @@ fn check(log: &ControlLog) {
         assert!(w.epoch <= log.epoch());
         for shard in &w.shards {
             assert_eq!(seen.insert(*shard, *number), None);
-            assert_eq!(workloads.of_shard(*shard).map(|(_, w)| w), Some(w));
+            assert_eq!(workloads.of_shard(*shard), Some(w));
         }
     }
     let bundles = log.bundles();

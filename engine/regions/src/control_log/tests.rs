@@ -91,7 +91,7 @@ fn an_owner_decided_on_an_old_state_is_refused() {
     assert_eq!(bench.run(Command::RemoveWorkload { workload: 7, expected_epoch: 3 }), Reply::Done);
     assert_eq!(bench.run(define(7, [0, 1])), Reply::Done);
     assert_eq!(bench.run(assign(Some(1), 0)), Reply::Epoch(4));
-    assert_eq!(bench.log.workloads().of_shard(1).and_then(|(_, w)| w.owner), Some(1));
+    assert_eq!(bench.log.workloads().of_shard(1).and_then(|w| w.owner), Some(1));
 }
 
 #[test]

@@ -37,10 +37,9 @@ impl Workloads {
         &self.all
     }
 
-    /// The workload of a shard, with its number.
-    pub fn of_shard(&self, shard: u32) -> Option<(u32, &Workload)> {
-        let number = *self.shards.get(&shard)?;
-        Some((number, self.all.get(&number)?))
+    /// The workload of a shard.
+    pub fn of_shard(&self, shard: u32) -> Option<&Workload> {
+        self.all.get(self.shards.get(&shard)?)
     }
 
     /// A workload that is owned by the node.
