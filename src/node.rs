@@ -13,15 +13,16 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// What the help ends with.
 const AFTER: &str = "\
-The node takes part in agreement with the others: it keeps the control log (who is a member, which
-bundles and playbooks hold, who owns what). SIGTERM and Ctrl-C end it after it has stored what it
-has applied; SIGHUP reads its certificates anew. Detection runs in `watchfire detect`.
+The node takes part in agreement with the others (who is a member, which bundles and playbooks hold,
+who owns what), judges the events of the entities that it owns, and shares what it finds. SIGTERM
+and Ctrl-C end it after it has stored what it has applied; SIGHUP reads its certificates anew.
 
 A failed write or sync of its disk ends the process at once with exit code 1: what reached the disk
 is then unknown. Start it again once the disk is well; what it had acknowledged, others have.
 
 Examples:
   watchfire node --config eu-1.toml --found    the first node of a new cluster, once
+  watchfire node --config eu-1.toml --found --end-when-ready    then its service starts it
   watchfire node --config us-1.toml            joins by its seeds, or goes on as the member it is";
 
 #[derive(Args)]
@@ -33,6 +34,9 @@ pub struct Arguments {
     /// Found a new cluster: on its first node, at its first start
     #[arg(long)]
     found: bool,
+    /// End once it is ready: founds a cluster ahead of the service that runs its first node
+    #[arg(long, requires = "found")]
+    end_when_ready: bool,
     /// End when standard input does, as whoever started it ends
     #[arg(long, hide = true)]
     while_stdin: bool,
@@ -55,7 +59,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             running.member.admitted().await;
             println!("ready: {} is a member", status.name);
             was_ready.set(true);
-            std::future::pending::<()>().await;
+            if !arguments.end_when_ready {
+                std::future::pending::<()>().await;
+            }
         };
         let ended = tokio::select! {
             () = ready => Ok(()),

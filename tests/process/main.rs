@@ -8,6 +8,7 @@
 mod cluster;
 mod command;
 mod conn;
+mod deploy;
 mod evaluate;
 mod follow;
 mod label;
