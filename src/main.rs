@@ -19,6 +19,7 @@ mod models;
 mod node;
 mod paths;
 mod send;
+mod threats;
 mod train;
 mod up;
 
@@ -90,6 +91,9 @@ enum Command {
     /// Look at the members of a cluster, and change them
     #[command(subcommand)]
     Cluster(cluster::Cluster),
+    /// List, look at and handle the threats that the nodes of a cluster share
+    #[command(subcommand)]
+    Threats(Box<threats::Threats>),
     /// Make the certificates of a cluster
     #[command(subcommand)]
     Ca(ca::Ca),
@@ -133,6 +137,7 @@ fn main() -> ExitCode {
         Command::Node(arguments) => node::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),
         Command::Cluster(what) => cluster::run(&what),
+        Command::Threats(what) => threats::run(&what),
         Command::Ca(what) => ca::run(&what),
         Command::Config(what) => config::run(&what),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -100,8 +100,11 @@ pub enum Error {
     /// Bytes that are no message.
     #[error("not a message: {0}")]
     Codec(#[from] codec::Error),
-    /// A node refuses, or does not answer what it was asked.
-    #[error("it refuses, or answers something else")]
+    /// A node refuses.
+    #[error("it refuses: {0}")]
+    Refused(String),
+    /// A node answers something else than it was asked, or could not take all of it.
+    #[error("it answers something else")]
     Answer,
 }
 

@@ -1,7 +1,7 @@
 //! What is made here: records of this node's detection, and what people say to it.
 
 use super::limits::{TOLD_BYTES, TOLD_RECORDS};
-use super::wire::{self, Gossip, Heard};
+use super::wire::{self, Gossip};
 use super::{Error, Replication, lock};
 use regions::threats::{self, Record, Said, Taken};
 use std::collections::BTreeSet;
@@ -92,11 +92,7 @@ impl Replication {
         within: Duration,
     ) -> Result<u64, Error> {
         for frame in frames.iter() {
-            let answer = self.ask_bytes(id, &address, frame.clone(), within).await?;
-            match wire::decode(&answer)? {
-                Heard::Stored { no_room: 0, refused: 0 } => {}
-                _ => return Err(Error::Answer),
-            }
+            self.push(id, &address, frame.clone(), within).await?;
         }
         Ok(id)
     }

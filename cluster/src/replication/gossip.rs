@@ -85,8 +85,9 @@ impl Replication {
                     let (own, body) = (Arc::clone(self), body.clone());
                     let address = peer.address.clone();
                     tasks.spawn(async move {
-                        let told = own.ask_bytes(id, &address, body, ASK_TIME).await;
-                        lock(&own.links).told(id, told.err().map(|e| e.to_string()));
+                        let told = own.push(id, &address, body, ASK_TIME).await;
+                        let failed = told.err().filter(|e| !matches!(e, Error::Answer));
+                        lock(&own.links).told(id, failed.map(|e| e.to_string()));
                     });
                 }
             }
@@ -130,8 +131,10 @@ impl Replication {
             round.bytes += body.len();
             let answer = self.ask_bytes(id, address, body, ASK_TIME).await?;
             round.bytes += answer.len();
-            let Heard::Compared { messages, repaired, cut } = wire::decode(&answer)? else {
-                return Err(Error::Answer);
+            let (messages, repaired, cut) = match wire::decode(&answer)? {
+                Heard::Compared { messages, repaired, cut } => (messages, repaired, cut),
+                Heard::Refused(reason) => return Err(Error::Refused(reason)),
+                Heard::Stored { .. } => return Err(Error::Answer),
             };
             if step == 0 {
                 lock(&self.links).answered(id);
@@ -180,8 +183,23 @@ impl Replication {
         Ok((answer.messages, repaired, answer.cut))
     }
 
+    /// Pushes records to a node, until they are on its disk.
+    pub(super) async fn push(
+        &self,
+        id: u64,
+        address: &str,
+        body: Vec<u8>,
+        within: Duration,
+    ) -> Result<(), Error> {
+        match wire::decode(&self.ask_bytes(id, address, body, within).await?)? {
+            Heard::Stored { no_room: 0, refused: 0 } => Ok(()),
+            Heard::Refused(reason) => Err(Error::Refused(reason)),
+            Heard::Stored { .. } | Heard::Compared { .. } => Err(Error::Answer),
+        }
+    }
+
     /// Asks a node and gives the bytes of its answer.
-    pub(super) async fn ask_bytes(
+    async fn ask_bytes(
         &self,
         id: u64,
         address: &str,

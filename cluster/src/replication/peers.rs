@@ -120,6 +120,7 @@ impl Links {
     pub fn compared(&mut self, id: u64, equal: bool, now: Instant) {
         if let Some(link) = self.0.get_mut(&id) {
             (link.compared, link.equal, link.settled) = (Some(now), equal, true);
+            link.trouble = None;
         }
     }
 

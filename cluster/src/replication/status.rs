@@ -40,6 +40,6 @@ pub struct PeerStatus {
     /// Batches that were not told to it, since others were on their way or got lost. Comparing
     /// finds what was in them.
     pub untold_batches: u64,
-    /// Why it did not answer, the last time that it did not.
+    /// Why it does not answer, if it does not.
     pub trouble: Option<String>,
 }
