@@ -50,8 +50,9 @@ pub enum Threats {
 }
 
 const SET: &str = "\
-What is not given stays as it is. The word is on the disk of the node that is asked when the command
-returns, and with the others soon after; of two words on one thing the later one stands, on all nodes.
+What is not given stays as it is. The word is on the disk of the node that is asked when the
+command returns, and with the others soon after; of two words on one thing the later one stands, on
+all nodes.
 With --plan nothing is done, and what would be different is told.
 
 Examples:

@@ -1,9 +1,9 @@
 //! The threats that all nodes share: each keeps all records in memory and in a file of its own,
 //! tells others what changed, and finds what got lost by comparing.
 //!
-//! Nothing here is agreed on. Records join ([`regions::threats`]), so a node that is cut off goes on
-//! folding, and what it knows reaches the others when the link heals. Closed records are kept: one
-//! that is removed would come back open from a node that was away when it was closed.
+//! Nothing here is agreed on. Records join ([`regions::threats`]), so a node that is cut off goes
+//! on folding, and what it knows reaches the others when the link heals. Closed records are kept:
+//! one that is removed would come back open from a node that was away when it was closed.
 
 mod answers;
 mod disk;

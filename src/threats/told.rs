@@ -10,8 +10,8 @@ use threat::{DetectorKind, Severity};
 const ENTITY: usize = 28;
 
 /// What stands over the lines of a list.
-pub const HEADING: &str = "id            severity       status       verdicts  last seen             \
-     entity                        class";
+pub const HEADING: &str = "id            severity       status       verdicts  last seen  \
+     \x20          entity                        class";
 
 fn status(status: Status) -> &'static str {
     match status {

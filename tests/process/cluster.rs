@@ -117,6 +117,23 @@ fn a_cluster_survives_its_leader_and_an_end_of_all() {
     let port = ports(21);
     let up = Up::start(at, port);
     assert_eq!(cluster(at, &["flag", "first", "1"]).unwrap(), "done\n");
+    // Any node tells what it knows of threats, and what to do about a name that it does not know.
+    let threats = |arguments: &[&str]| run(at, &[&["threats"], arguments].concat());
+    assert_eq!(text(&threats(&["list"]).stdout), "0 of 0; eu-1 knows 0 threats\n");
+    let unknown = threats(&["set", "abcdef", "--status", "closed", "--node", "us-1"]);
+    assert!(
+        text(&unknown.stderr).contains("us-1 knows no threat abcdef; `watchfire threats list`")
+    );
+    let nobody = threats(&["show", "abcdef", "--node", "xx"]);
+    assert!(text(&nobody.stderr).contains("no member is named xx; there are"));
+    let known = until("all have compared", || {
+        let all = all_status(at);
+        let peers = |n: &Value| n["threats"]["peers"].as_object().cloned().unwrap_or_default();
+        let equal =
+            |n: &Value| peers(n).len() == 2 && peers(n).values().all(|p| p["equal"] == true);
+        all.as_object()?.values().all(equal).then_some(all)
+    });
+    assert_eq!(known["ap-1"]["threats"]["digest"], "0000000000000000");
     // The leader is killed; the others agree on more, and say who is missing.
     let killed = leader(at).unwrap();
     let [process] = processes(at, &killed)[..] else { panic!("which process is it?") };

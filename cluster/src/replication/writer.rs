@@ -1,4 +1,4 @@
-//! Who writes: a thread that takes all that changed into one commit, so that a sync serves everybody
+//! Who writes: a thread that takes all that changed into one commit, so that a sync serves all
 //! who came during the last one; or the caller, in simulations.
 
 use super::disk::{self, Sealed, ThreatDisk};

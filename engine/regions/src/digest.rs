@@ -2,7 +2,8 @@
 //!
 //! Ids fall into 256 partitions of 256 buckets by their first bits. A bucket's digest is the
 //! exclusive or of its records' keyed hashes, so that a write costs two operations, whatever the
-//! size of the set. A secret key keeps whoever chooses records from making different sets look equal.
+//! size of the set. A secret key keeps whoever chooses records from making different sets look
+//! equal.
 
 use serde::{Deserialize, Serialize};
 use threat::ThreatId;

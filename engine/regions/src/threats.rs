@@ -244,8 +244,8 @@ impl ThreatState {
     }
 
     /// At most `most` records that changed here since they were last given out, and none that would
-    /// make them more than `bytes` beyond the first, to be told to others. What is lost on the way is
-    /// found by comparing digests.
+    /// make them more than `bytes` beyond the first, to be told to others. What is lost on the way
+    /// is found by comparing digests.
     pub fn take_changed(&mut self, most: usize, bytes: usize) -> Vec<Record> {
         let (mut told, mut size) = (Vec::new(), 0);
         while told.len() < most
