@@ -4,7 +4,8 @@
 //! `cargo run --release -p cluster --features sim --example shared_threats -- FOLDER [THREATS]`
 
 use cluster::consensus::{Fatal, Profile, Storage};
-use cluster::fabric::{Credentials, Fabric, Identity, MemoryTransport, authority};
+use cluster::coordinator::TokioClock;
+use cluster::fabric::{Credentials, Fabric, Identity, MemoryTransport, Silent, authority};
 use cluster::member::{Me, Member, Parts, ask_for_id};
 use cluster::replication::{self, Record, Replication};
 use regions::clock::Replica;
@@ -225,7 +226,9 @@ impl World {
             wall: wall(),
             profile: Profile::LAN,
             seeds: if founds { vec![] } else { vec!["eu-1".into()] },
+            data: Arc::new(Silent),
             nonce: id,
+            clock: Arc::new(TokioClock::start()),
         };
         let member = Member::start(me, parts, founds).await?;
         tokio::time::timeout(LONG, member.admitted()).await?;

@@ -27,7 +27,7 @@ pub use identity::{Identity, Who};
 pub use lane::Lane;
 pub use listen::{Answer, Counts, Gate};
 #[cfg(any(test, feature = "sim"))]
-pub use memory::{MemoryListener, MemoryTransport};
+pub use memory::{MemoryListener, MemoryTransport, Silent};
 pub use tls::Credentials;
 pub use transport::{BoxFuture, BoxStream, Listener, Stream, Transport};
 

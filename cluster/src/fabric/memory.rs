@@ -1,5 +1,7 @@
 //! Connections within one process, for tests and simulations.
 
+use super::hello::Caller;
+use super::listen::Answer;
 use super::transport::{BoxFuture, BoxStream, Listener, Transport};
 use std::collections::BTreeMap;
 use std::io;
@@ -56,5 +58,15 @@ impl Listener for MemoryListener {
                 None => std::future::pending().await,
             }
         })
+    }
+}
+
+/// Answers nothing: in the place of what a test does not look at.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Silent;
+
+impl Answer for Silent {
+    fn answer<'a>(&'a self, _: &'a Caller, _: Vec<u8>) -> BoxFuture<'a, Vec<u8>> {
+        Box::pin(std::future::ready(Vec::new()))
     }
 }

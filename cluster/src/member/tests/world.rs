@@ -4,21 +4,12 @@ use super::cuts::{CutTransport, Cuts};
 use super::*;
 use crate::consensus::Fatal;
 use crate::coordinator::TokioClock;
-use crate::fabric::{BoxFuture, Caller, Credentials, Identity, MemoryTransport, Who, authority};
+use crate::fabric::{Credentials, Identity, MemoryTransport, Silent, Who, authority};
 use ::threat::Timestamp;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 pub const LONG: Duration = Duration::from_secs(20);
-
-/// Answers nothing for events: these members judge none.
-struct Nothing;
-
-impl Answer for Nothing {
-    fn answer<'a>(&'a self, _: &'a Caller, _: Vec<u8>) -> BoxFuture<'a, Vec<u8>> {
-        Box::pin(std::future::ready(Vec::new()))
-    }
-}
 
 pub struct World {
     net: MemoryTransport,
@@ -75,7 +66,7 @@ impl World {
             storage: storage(&self.path(name)),
             threats: super::threats::storage(&self.path(name)),
             wall: Arc::new(|| Timestamp::from_micros(1_000_000)),
-            data: Arc::new(Nothing),
+            data: Arc::new(Silent),
             profile: Profile::LAN,
             seeds: seeds.iter().map(|s| (*s).to_owned()).collect(),
             nonce: id * 1_000 + incarnation,
