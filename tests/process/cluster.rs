@@ -30,7 +30,7 @@ fn cluster(at: &Path, arguments: &[&str]) -> Result<String, String> {
     if output.status.success() { Ok(said) } else { Err(said + &text(&output.stderr)) }
 }
 
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let since = Instant::now();
     loop {
         if let Some(found) = look() {
@@ -43,7 +43,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 
 /// Three ports after one another that are free now. Tests that run at once look in different
 /// thousands.
-fn ports(thousand: u16) -> u16 {
+pub fn ports(thousand: u16) -> u16 {
     let first = thousand * 1_000 + (std::process::id() % 300) as u16 * 3;
     let free = |p: u16| TcpListener::bind(("127.0.0.1", p)).is_ok();
     let found = (first..first + 999).step_by(3).find(|p| (*p..p + 3).all(free));
@@ -51,16 +51,17 @@ fn ports(thousand: u16) -> u16 {
 }
 
 /// A cluster of processes, ended with the test whatever becomes of it.
-struct Up {
+pub struct Up {
     child: Child,
 }
 
 impl Up {
-    fn start(at: &Path, port: u16) -> Self {
+    pub fn start(at: &Path, port: u16, more: &[&str]) -> Self {
         let out = File::create(at.join("up.out")).unwrap();
         let error = out.try_clone().unwrap();
         let child = watchfire(at)
             .args(["up", "--port", &port.to_string()])
+            .args(more)
             .stdout(out)
             .stderr(error)
             .spawn()
@@ -85,7 +86,7 @@ impl Drop for Up {
 }
 
 /// Processes whose command line names this node's configuration in this folder.
-fn processes(at: &Path, name: &str) -> Vec<u32> {
+pub fn processes(at: &Path, name: &str) -> Vec<u32> {
     let config = format!("watchfire-cluster/{name}.toml");
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -115,7 +116,7 @@ fn a_cluster_survives_its_leader_and_an_end_of_all() {
     let folder = tempfile::tempdir().unwrap();
     let at = &folder.path().canonicalize().unwrap();
     let port = ports(21);
-    let up = Up::start(at, port);
+    let up = Up::start(at, port, &[]);
     assert_eq!(cluster(at, &["flag", "first", "1"]).unwrap(), "done\n");
     // Any node tells what it knows of threats, and what to do about a name that it does not know.
     let threats = |arguments: &[&str]| run(at, &[&["threats"], arguments].concat());
@@ -168,7 +169,7 @@ fn a_cluster_survives_its_leader_and_an_end_of_all() {
         names.iter().all(|n| processes(at, n).is_empty()).then_some(())
     });
     drop(up);
-    let up = Up::start(at, port);
+    let up = Up::start(at, port, &[]);
     let flags = cluster(at, &["flag"]).unwrap();
     assert_eq!(flags, "first = 1\nsecond = 2\n");
     // However it ends, no node stays behind.

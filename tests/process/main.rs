@@ -13,3 +13,4 @@ mod evaluate;
 mod follow;
 mod label;
 mod quality;
+mod send;
