@@ -3,7 +3,8 @@
 //! agreed on; [`threats`] is shared without agreement; [`failure_detector`] says who is silent, and
 //! [`agreement`] who has failed; [`lease`] says who may act,
 //! [`spread`] what there is to own and where it is at home, [`failover`] who takes over,
-//! [`orders`] what people want of a region, and [`balancer`] how evenly all of it is borne.
+//! [`orders`] what people want of a region, and [`balancer`] how evenly all of it is borne;
+//! [`rollout`] brings new models in and takes them back.
 
 pub mod agreement;
 pub mod anti_entropy;
@@ -16,6 +17,7 @@ pub mod failure_detector;
 pub mod lease;
 pub mod orders;
 pub mod placement;
+pub mod rollout;
 pub mod spread;
 pub mod threats;
 

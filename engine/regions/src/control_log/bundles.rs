@@ -42,6 +42,11 @@ pub struct Bundle {
 }
 
 impl Bundle {
+    /// The log index of its last step: what was measured before it says nothing of this stage.
+    pub fn since(&self) -> u64 {
+        self.steps.last().map_or(0, |(index, ..)| *index)
+    }
+
     fn step(&mut self, index: u64, stage: Stage, evidence: &Text) {
         let kind = std::mem::discriminant(&stage);
         self.steps.retain(|(_, s, _)| std::mem::discriminant(s) != kind);
@@ -72,6 +77,11 @@ impl Bundles {
     /// The one that all regions use.
     pub const fn active(&self) -> Option<u64> {
         self.active
+    }
+
+    /// The one that takes its place when it is taken back.
+    pub fn former(&self) -> Option<u64> {
+        self.former.last().copied()
     }
 
     /// Since when; 0 before the first one.
