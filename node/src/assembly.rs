@@ -19,6 +19,7 @@ use actors::detection::features::Features;
 use actors::detection::models::{Learner, ModelHost};
 use actors::detection::recorder::Recorder;
 use actors::detection::threats::{Threats, ThreatsMessage};
+use actors::detection::watch::Watch;
 use actors::detection::{Deal, DetectorMessage, EnsembleMessage};
 use actors::mailbox::{CreditedRef, Inbox};
 use actors::observe::{Directory, Observed};
@@ -86,6 +87,8 @@ pub struct Parts {
     pub learns: Option<Learner>,
     /// Makes records durable.
     pub recorder: Arc<dyn Recorder>,
+    /// Sees verdicts as they are made.
+    pub watch: Arc<dyn Watch>,
     /// Planted faults.
     pub buggify: Arc<dyn Buggify>,
     /// The clocks.
@@ -195,6 +198,7 @@ fn threats_child(parts: &Parts, inbox: &Inbox<ThreatsMessage>) -> Child {
             closes: parts.closes,
             learns: parts.learns.clone(),
             recorder: Arc::clone(&parts.recorder),
+            watch: Arc::clone(&parts.watch),
             clock: Arc::clone(&parts.clock),
             observed,
         };

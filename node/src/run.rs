@@ -11,6 +11,7 @@ use crate::report::model::RunReport;
 use crate::reporting::{self, Story};
 use actors::detection::models::{Learner, ModelHost, keep};
 use actors::detection::threats::{Final, ThreatsMessage, View};
+use actors::detection::watch::Nobody;
 use actors::observe::Observed;
 use actors::ports::{Buggify, Clock, Off};
 use detection::bundle::Bundle;
@@ -333,6 +334,7 @@ fn parts(
             labels,
         }),
         recorder: Arc::new(recorder.clone()),
+        watch: Arc::new(Nobody),
         buggify: Arc::clone(&request.buggify),
         clock: Arc::clone(clock),
     }

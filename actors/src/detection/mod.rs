@@ -14,5 +14,6 @@ pub mod messages;
 pub mod models;
 pub mod recorder;
 pub mod threats;
+pub mod watch;
 
 pub use messages::{Deal, Decided, DetectorMessage, EnsembleMessage, Part};

@@ -29,6 +29,8 @@ pub const ADOPTION: u64 = 2 * SHARD_CREDITS as u64;
 #[derive(Clone, Debug, Default)]
 struct State {
     current: Option<Arc<Bundle>>,
+    /// What is used in its place, on the word of the cluster.
+    assigned: Option<Arc<Bundle>>,
     /// Batch from which a bundle in the making is to be used.
     due: Option<u64>,
     made: Option<Arc<Bundle>>,
@@ -63,7 +65,24 @@ impl ModelHost {
 
     /// The bundle in use.
     pub fn current(&self) -> Option<Arc<Bundle>> {
+        let state = self.state.borrow();
+        state.assigned.as_ref().or(state.current.as_ref()).cloned()
+    }
+
+    /// What would be in use if nothing were assigned.
+    pub fn own(&self) -> Option<Arc<Bundle>> {
         self.state.borrow().current.clone()
+    }
+
+    /// Uses a bundle from the next batch on, or what was learnt here again. While one is assigned,
+    /// nothing new is learnt, and a bundle that is being made waits for it to be taken away.
+    pub fn assign(&self, bundle: Option<Arc<Bundle>>) {
+        self.state.send_modify(|s| s.assigned = bundle);
+    }
+
+    /// Whether somebody else says what is used.
+    pub fn is_assigned(&self) -> bool {
+        self.state.borrow().assigned.is_some()
     }
 
     /// Trainings that made no bundle.

@@ -3,6 +3,7 @@
 use super::messages::Decided;
 use super::models::{ADOPTION, Learner, train};
 use super::recorder::{Accounted, Record, Recorder};
+use super::watch::Watch;
 use crate::mailbox::{Envelope, Slip};
 use crate::observe::Observed;
 use crate::ports::Clock;
@@ -105,6 +106,8 @@ pub struct Threats {
     pub learns: Option<Learner>,
     /// Makes records durable.
     pub recorder: Arc<dyn Recorder>,
+    /// Sees the verdicts as they come.
+    pub watch: Arc<dyn Watch>,
     /// For latencies.
     pub clock: Arc<dyn Clock>,
     /// Where it publishes.
@@ -131,6 +134,7 @@ pub struct State {
 impl Threats {
     async fn decided(&self, state: &mut State, decided: Decided) -> Result<(), ActorProcessingErr> {
         let Decided { features, verdicts, correlations, parts, read_at, slip } = decided;
+        self.watch.decided(&features, &verdicts, self.clock.now().saturating_sub(read_at));
         let batch = Arc::clone(&features.batch);
         let judged = verdicts
             .into_iter()
@@ -206,7 +210,7 @@ impl Threats {
         for (features, place) in lessons {
             state.sample.add_row(&features, place);
         }
-        if !host.pending() && state.plan.due(&state.sample) {
+        if !host.pending() && !host.is_assigned() && state.plan.due(&state.sample) {
             host.announce(sequence + ADOPTION);
             let version = host.current().map_or(1, |b| b.version + 1);
             let origin = format!("what was watched up to batch {sequence}");

@@ -28,4 +28,5 @@ pub mod quality;
 pub mod rules;
 pub mod schema;
 pub mod scorers;
+pub mod shadow;
 pub mod tally;

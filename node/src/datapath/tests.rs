@@ -166,6 +166,7 @@ impl World {
             models: ModelHost::new(None),
             learns: None,
             recorder: Arc::new(crate::recorder::Nowhere),
+            watch: Arc::new(actors::detection::watch::Nobody),
             buggify: Arc::new(Off),
             clock: Arc::new(SystemClock::start()),
         };
