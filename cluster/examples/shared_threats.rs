@@ -227,6 +227,7 @@ impl World {
             profile: Profile::LAN,
             seeds: if founds { vec![] } else { vec!["eu-1".into()] },
             data: Arc::new(Silent),
+            models: Arc::new(Silent),
             nonce: id,
             clock: Arc::new(TokioClock::start()),
         };

@@ -81,6 +81,8 @@ pub enum Ask {
         /// What would be ordered.
         order: Option<Order>,
     },
+    /// Something about bundles of models and playbooks, which the layer above reads.
+    Models(Vec<u8>),
 }
 
 /// What a node says.
@@ -115,6 +117,8 @@ pub enum Told {
     Regions(Box<View>),
     /// What would move.
     Moves(Box<Moves>),
+    /// What the layer above says to [`Ask::Models`].
+    Models(Vec<u8>),
 }
 
 /// How it is with a node, as it sees it.

@@ -5,6 +5,7 @@ mod answers;
 mod coordination;
 mod gossip;
 mod links;
+mod view;
 
 use crate::consensus::{self, Consensus, Options, Profile, Responder, Storage};
 use crate::control::{self, Ask, Connections, MemberView, NodeStatus, Told};
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
+pub use view::View;
 
 /// Time for a command to be agreed on, across the widest links and one election.
 pub const AGREE_TIME: Duration = Duration::from_secs(4);
@@ -66,6 +68,8 @@ pub struct Parts {
     pub seeds: Vec<String>,
     /// Answers what is asked on the data lane.
     pub data: Arc<dyn Answer>,
+    /// Answers what is asked on the bulk lane, and about models on the control lane.
+    pub models: Arc<dyn Answer>,
     /// Drawn at random.
     pub nonce: u64,
     /// Leases and silence are measured by it.
@@ -106,6 +110,7 @@ pub(crate) struct Inner {
     gate: OnceLock<std::sync::Weak<Gate>>,
     data: Arc<dyn Answer>,
     part: coordination::Part,
+    models: Arc<dyn Answer>,
 }
 
 /// Asks the cluster for an id of the node that will listen at `address`.
@@ -133,8 +138,7 @@ impl Member {
     /// # Errors
     /// [`Error::Consensus`].
     pub async fn start(me: Me, parts: Parts, founds: bool) -> Result<Self, Error> {
-        let Parts { fabric, listener, storage, threats, wall, profile, seeds, data, nonce, clock } =
-            parts;
+        let Parts { fabric, listener, storage, threats, wall, profile, seeds, nonce, .. } = parts;
         fabric.is_node(me.id);
         let links = Arc::new(Links::new(Arc::clone(&fabric)));
         let consensus =
@@ -147,8 +151,9 @@ impl Member {
             sequence: AtomicU64::new(0),
             changing: Mutex::default(),
             gate: OnceLock::new(),
-            data,
-            part: coordination::Part::new(me.id, me.incarnation, clock),
+            data: parts.data,
+            models: parts.models,
+            part: coordination::Part::new(me.id, me.incarnation, parts.clock),
             me,
             fabric,
             consensus,
@@ -243,17 +248,6 @@ impl Member {
             }
             sleep(Duration::from_millis(5)).await;
         }
-    }
-}
-
-/// What is applied at a node, for as long as it is there.
-#[derive(Clone)]
-pub struct View(std::sync::Weak<Inner>);
-
-impl View {
-    /// Reads it; nothing once the node has ended.
-    pub fn read<R>(&self, look: impl FnOnce(&regions::control_log::ControlLog) -> R) -> Option<R> {
-        Some(self.0.upgrade()?.consensus.read(look).1)
     }
 }
 

@@ -27,8 +27,7 @@ impl Answer for Inner {
                 }
                 Lane::Data => self.data.answer(caller, request).await,
                 Lane::Gossip => self.replication.answer(caller, &request).await,
-                // Nothing is asked there yet.
-                Lane::Bulk => Vec::new(),
+                Lane::Bulk => self.models.answer(caller, request).await,
             }
         })
     }
@@ -76,6 +75,7 @@ impl Inner {
                 return Told::Threats(Box::new(self.replication.list(&query).await));
             }
             Ask::Handle { id, said } => return self.handle(caller, id, &said).await,
+            Ask::Models(asked) => return Told::Models(self.models.answer(caller, asked).await),
             Ask::Snapshot => self.consensus.snapshot().await.map_err(Failure::from),
             Ask::Beat(beat) => return self.heard(caller, *beat),
             Ask::Regions => return Told::Regions(Box::new(self.regions())),

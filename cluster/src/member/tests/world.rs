@@ -67,6 +67,7 @@ impl World {
             threats: super::threats::storage(&self.path(name)),
             wall: Arc::new(|| Timestamp::from_micros(1_000_000)),
             data: Arc::new(Silent),
+            models: Arc::new(Silent),
             profile: Profile::LAN,
             seeds: seeds.iter().map(|s| (*s).to_owned()).collect(),
             nonce: id * 1_000 + incarnation,
