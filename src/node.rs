@@ -68,9 +68,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             ended = until_told(&config, &running.member, arguments.while_stdin) => ended,
             ended = detecting => Err(ended.map_or_else(Into::into, |()| anyhow!("detection ended"))),
         };
-        let Running { member, data, .. } = running;
+        let Running { member, data, models, .. } = running;
         member.shutdown().await?;
-        drop(data);
+        drop((data, models));
         ended?;
         println!("{} has ended", status.name);
         let interrupted = ExitCode::from(crate::exit::INTERRUPTED);

@@ -16,6 +16,7 @@ pub mod membership;
 pub mod recorder;
 pub mod report;
 pub mod reporting;
+pub mod rollout;
 pub mod run;
 pub mod sending;
 pub mod summary;

@@ -8,6 +8,7 @@ use crate::datapath::DataPath;
 use crate::host::clock::BootClock;
 use crate::host::cluster_files::{self, Who};
 use crate::host::tcp::{Door, Tcp};
+use crate::rollout::Rollout;
 use cluster::consensus::Storage;
 use cluster::fabric::{Delay, Fabric};
 use cluster::member::{self, Me, Parts};
@@ -26,7 +27,7 @@ pub use cluster::fabric::{Fabric as Links, Identity, authority};
 pub use cluster::member::Member;
 pub use cluster::replication::{Page, Query, Rank, Record, Said};
 pub use regions::clock::Stamp;
-pub use regions::control_log::{Client, Command, Reply, Request};
+pub use regions::control_log::{Client, Command, Hash, Reply, Request};
 pub use regions::failure_detector::State as PeerState;
 pub use regions::orders::{Order, command as order_command};
 pub use regions::threats::{Classification, Status};
@@ -105,6 +106,8 @@ pub struct Running {
     pub member: Member,
     /// Answers for events; waits for [`detect`].
     pub data: Arc<DataPath>,
+    /// Answers for bundles and playbooks; waits for [`detect`].
+    pub models: Arc<Rollout>,
     /// The way to other nodes.
     pub fabric: Arc<Fabric>,
 }
@@ -165,7 +168,7 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Ru
     };
     let mut seeds = config.seeds.clone();
     seeds.retain(|seed| *seed != me.address);
-    let data = Arc::new(DataPath::default());
+    let (data, models) = (Arc::new(DataPath::default()), Arc::new(Rollout::default()));
     let parts = Parts {
         fabric: Arc::clone(&fabric),
         listener: Box::new(door),
@@ -176,6 +179,7 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Ru
         profile: config.profile().unwrap_or(cluster::consensus::Profile::LAN),
         seeds,
         data: data.clone(),
+        models: models.clone(),
         nonce: cluster_files::random(),
         clock: Arc::new(BootClock::start()),
     };
@@ -184,7 +188,7 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Ru
         // Not before the cluster is on disk: until then --found may be given again.
         cluster_files::is(config, &who)?;
     }
-    Ok(Running { member, data, fabric })
+    Ok(Running { member, data, models, fabric })
 }
 
 /// Reads the certificates anew: new connections show and believe these.

@@ -32,6 +32,9 @@ pub const NEWEST_CHECKPOINT: &str = "newest";
 /// judged it, so this is how many trainings back `explain` reaches.
 pub const BUNDLES_KEPT: usize = 64;
 
+/// What the metadata of a bundle says that came from the cluster.
+const OF_CLUSTER: &str = "cluster";
+
 /// Threats of followed logs that a restart takes up again: those of the hours that may still grow.
 const RESUMED_THREATS: usize = 10_000;
 
@@ -213,20 +216,37 @@ impl BundleKeeper for Shared {
 /// # Errors
 /// When the store fails, or the bundle cannot be encoded.
 pub fn keep_bundle(store: &Store, bundle: &Bundle) -> Result<(), Error> {
-    let failed = |e: store::Error| Error::Storage(e.to_string());
-    let known = store.view().map_err(failed)?.bundles().map_err(failed)?;
-    let metadata = describe(bundle).to_string();
+    let bytes = bundle.encode().map_err(|e| Error::Corrupt(e.to_string()))?;
+    put(store, describe(bundle), &bytes).map_err(|e| Error::Storage(e.to_string()))
+}
+
+/// Stores a bundle that is of the cluster: `explain` finds it, and a node that starts again does
+/// not take it for what it learnt.
+///
+/// # Errors
+/// When the store fails.
+pub fn keep_cluster_bundle(
+    store: &Store,
+    bundle: &Bundle,
+    bytes: &[u8],
+) -> Result<(), store::Error> {
+    let mut metadata = describe(bundle);
+    metadata[OF_CLUSTER] = true.into();
+    put(store, metadata, bytes)
+}
+
+fn put(store: &Store, metadata: serde_json::Value, bytes: &[u8]) -> Result<(), store::Error> {
+    let known = store.view()?.bundles()?;
+    let metadata = metadata.to_string();
     if known.iter().any(|b| b.metadata == metadata) {
         return Ok(());
     }
-    let bytes = bundle.encode().map_err(|e| Error::Corrupt(e.to_string()))?;
     let version = known.iter().map(|b| b.version).max().unwrap_or(0) + 1;
     let created = Timestamp::default();
-    let entry = store::Bundle { version, hash: [0; 32], metadata, created };
-    store.put_bundle(entry, &bytes).map_err(failed)?;
+    store.put_bundle(store::Bundle { version, hash: [0; 32], metadata, created }, bytes)?;
     let old = known.len().saturating_sub(BUNDLES_KEPT - 1);
     for bundle in known.iter().take(old) {
-        store.remove_bundle(bundle.version).map_err(failed)?;
+        store.remove_bundle(bundle.version)?;
     }
     Ok(())
 }
@@ -272,13 +292,17 @@ pub fn find_bundle(store: &Store, id: u64) -> Result<Option<Bundle>, Error> {
     Ok(None)
 }
 
-/// The bundle that was trained last; what labels made of one is made anew from it.
+/// The bundle that was trained last here; what labels made of one is made anew from it.
 ///
 /// # Errors
 /// When the store fails.
 pub fn latest_bundle(store: &Store) -> Result<Option<Bundle>, store::Error> {
     let view = store.view()?;
     for entry in view.bundles()?.iter().rev() {
+        let metadata: serde_json::Value = serde_json::from_str(&entry.metadata).unwrap_or_default();
+        if metadata[OF_CLUSTER] == true {
+            continue;
+        }
         let Some(bytes) = view.blob(entry.hash)? else { continue };
         // A bundle of another format is learnt anew.
         match Bundle::decode(&bytes) {

@@ -8,6 +8,7 @@ use crate::datapath::{self, Bundles, Needs};
 use crate::host::SystemClock;
 use crate::host::output::Output;
 use crate::recorder::{self, OUTPUT_CHECKPOINT};
+use crate::rollout;
 use crate::run::{LIVE_PATIENCE, MAX_SHARDS};
 use actors::detection::models::{Learner, ModelHost, keep};
 use actors::ports::{Clock, Off};
@@ -50,6 +51,15 @@ pub async fn detect(
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let shards = if settings.shards == 0 { processors } else { settings.shards };
     let host = models.clone();
+    let watch = running.models.begin(rollout::Needs {
+        store: Arc::clone(&store),
+        fabric: Arc::clone(&running.fabric),
+        view: running.member.view(),
+        me: running.member.me().clone(),
+        host: models.clone(),
+        budget: settings.budget,
+        clock: Arc::clone(&clock),
+    });
     let parts = Parts {
         shards: shards.clamp(1, MAX_SHARDS),
         rules,
@@ -62,6 +72,7 @@ pub async fn detect(
         learns: Some(Learner { host, keeper, seed: settings.seed, labels }),
         // The data path puts its own in its place.
         recorder: Arc::new(recorder::Nowhere),
+        watch,
         buggify: Arc::new(Off),
         clock,
     };
@@ -73,7 +84,16 @@ pub async fn detect(
         view: Arc::new(Applied::new(&running.member)),
         threats: Arc::clone(running.member.replication()),
     };
-    Ok(Box::pin(Arc::clone(&running.data).run(needs)))
+    let (data, models) = (Arc::clone(&running.data), Arc::clone(&running.models));
+    Ok(Box::pin(async move {
+        tokio::select! {
+            ended = data.run(needs) => ended,
+            ended = models.run() => match ended {
+                Err(rollout::Error::Store(error)) => Err(error.into()),
+                Err(error) => Err(datapath::Error::Ended(error.to_string())),
+            },
+        }
+    }))
 }
 
 /// Findings go on where the store knows that they stood.
