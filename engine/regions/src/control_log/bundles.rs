@@ -221,11 +221,12 @@ impl Bundles {
                 Ok(Reply::Done)
             }
             Stage::Active => {
-                let before = *self.former.last().ok_or(Refusal::NoFormer)?;
                 let back = Text::from(format!("bundle {version} was taken back"));
-                self.get(before)?.step(index, Stage::Active, &back);
-                self.former.pop();
-                self.active = Some(before);
+                // Without a former one nodes use what they learnt themselves.
+                self.active = self.former.pop();
+                if let Some(before) = self.active {
+                    self.get(before)?.step(index, Stage::Active, &back);
+                }
                 self.get(version)?.step(index, Stage::RolledBack, evidence);
                 Ok(self.next_epoch(epoch))
             }

@@ -145,8 +145,8 @@ pub enum Command {
         /// How it does in its region.
         evidence: Text,
     },
-    /// Takes a bundle back: the active one for the former active one, under a new epoch; one in
-    /// shadow or in its canary region for nothing.
+    /// Takes a bundle back: the active one for the former active one, or for none if it was the
+    /// first, under a new epoch; one in shadow or in its canary region for nothing.
     RollbackBundle {
         /// The bundle.
         version: u64,

@@ -160,9 +160,6 @@ pub enum Refusal {
         /// The region.
         region: Text,
     },
-    /// There is no former bundle to go back to.
-    #[error("there is no former bundle to go back to")]
-    NoFormer,
     /// The version must be greater than all before it.
     #[error("version {given} is not greater than {newest}")]
     OldVersion {
