@@ -9,6 +9,7 @@
 //! ```
 //! Nothing here is on the way of an event but [`shadowing::Shadowing`], which leaves out what has no room.
 
+pub mod asking;
 mod blobs;
 mod fetching;
 mod following;

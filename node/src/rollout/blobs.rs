@@ -1,12 +1,14 @@
 //! Blobs, by their hash: served to other nodes in pieces, and pulled from them.
 
-use super::limits::{PIECE_BYTES, PIECE_TIME, SERVING};
+use super::limits::{ASKED, HAS_TIME, PIECE_BYTES, PIECE_TIME, SERVING};
 use super::message::{Ask, Told, decode, encode};
 use cluster::fabric::{Fabric, Lane};
 use regions::control_log::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use store::Store;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 /// The blobs of a node.
 pub struct Blobs {
@@ -72,52 +74,74 @@ pub fn told(told: &Told, raw: &[u8]) -> Vec<u8> {
     encode(told, raw).unwrap_or_default()
 }
 
-/// A blob of at most `limit` bytes, from the first of these nodes that holds it.
+/// A blob of at most `limit` bytes, from the first of these nodes that says that it holds it and
+/// gives it.
 ///
 /// # Errors
 /// Why none of them gave it.
 pub async fn pull(
-    fabric: &Fabric,
+    fabric: &Arc<Fabric>,
     from: &[(u64, String)],
     hash: Hash,
     limit: usize,
 ) -> Result<Vec<u8>, String> {
     let mut why = Vec::new();
-    for (node, address) in from {
-        match pull_from(fabric, (*node, address), hash, limit).await {
-            Ok(bytes) => return Ok(bytes),
-            Err(reason) => why.push(format!("node {node}: {reason}")),
+    for wave in from.chunks(ASKED) {
+        let mut asking = JoinSet::new();
+        for peer in wave.iter().cloned() {
+            let fabric = Arc::clone(fabric);
+            asking.spawn(async move {
+                let held = ask(&fabric, &peer, Ask::Has(hash), HAS_TIME).await;
+                (peer, held)
+            });
+        }
+        while let Some(Ok((peer, held))) = asking.join_next().await {
+            let given = match held {
+                Ok((Told::Holds(length), _)) if length <= limit as u64 => {
+                    pieces(fabric, &peer, hash, length as usize).await
+                }
+                Ok((Told::Holds(length), _)) => {
+                    Err(format!("{length} bytes are over the limit of {limit}"))
+                }
+                Ok((Told::NotHere, _)) => Err("it does not hold it".into()),
+                Ok((other, _)) => Err(format!("{other:?}")),
+                Err(reason) => Err(reason),
+            };
+            match given {
+                Ok(bytes) => return Ok(bytes),
+                Err(reason) => why.push(format!("node {}: {reason}", peer.0)),
+            }
         }
     }
     Err(if why.is_empty() { "there is no other node".into() } else { why.join("; ") })
 }
 
-async fn pull_from(
+async fn ask(
     fabric: &Fabric,
-    (node, address): (u64, &str),
+    (node, address): &(u64, String),
+    ask: Ask,
+    within: Duration,
+) -> Result<(Told, Vec<u8>), String> {
+    let body = encode(&ask, &[]).map_err(|e| e.to_string())?;
+    let answer = fabric.ask(address, *node, Lane::Bulk, body, within).await;
+    let answer = answer.map_err(|e| e.to_string())?;
+    let (told, behind) = decode(&answer).map_err(|e| e.to_string())?;
+    Ok((told, behind.to_vec()))
+}
+
+async fn pieces(
+    fabric: &Fabric,
+    peer: &(u64, String),
     hash: Hash,
-    limit: usize,
+    length: usize,
 ) -> Result<Vec<u8>, String> {
-    let ask = async |ask: Ask| {
-        let body = encode(&ask, &[]).map_err(|e| e.to_string())?;
-        let answer = fabric.ask(address, node, Lane::Bulk, body, PIECE_TIME).await;
-        answer.map_err(|e| e.to_string())
-    };
-    let length = match decode(&ask(Ask::Has(hash)).await?).map_err(|e| e.to_string())?.0 {
-        Told::Holds(length) if length <= limit as u64 => length as usize,
-        Told::Holds(length) => return Err(format!("{length} bytes are over the limit of {limit}")),
-        Told::NotHere => return Err("it does not hold it".into()),
-        other => return Err(format!("{other:?}")),
-    };
     // It grows as pieces come: what a node says of the length reserves nothing.
     let mut bytes: Vec<u8> = Vec::new();
     while bytes.len() < length {
-        let answer = ask(Ask::Piece { hash, offset: bytes.len() as u64 }).await?;
-        match decode(&answer).map_err(|e| e.to_string())? {
-            (Told::Piece, []) => return Err("it ends too early".into()),
-            (Told::Piece, piece) if bytes.len() + piece.len() <= length => {
-                bytes.extend_from_slice(piece);
-            }
+        let next = Ask::Piece { hash, offset: bytes.len() as u64 };
+        match ask(fabric, peer, next, PIECE_TIME).await? {
+            (Told::Piece, piece) if piece.is_empty() => return Err("it ends too early".into()),
+            (Told::Piece, piece) if bytes.len() + piece.len() <= length => bytes.extend(piece),
             (other, _) => return Err(format!("{other:?}")),
         }
     }

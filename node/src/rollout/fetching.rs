@@ -6,7 +6,7 @@ use super::{Core, Error, Held, blobs, lock};
 use crate::recorder::keep_cluster_bundle;
 use detection::bundle::Bundle;
 use regions::control_log::{ControlLog, Hash, Stage};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 use tokio::time::sleep;
@@ -50,6 +50,8 @@ impl Core {
     /// Fetches for as long as it is polled.
     pub(super) async fn fetch(&self) -> Result<Infallible, Error> {
         let mut changes = self.needs.view.changes().ok_or(Error::Ended)?;
+        // Looked for once: playbooks are many.
+        let mut here: BTreeSet<Hash> = BTreeSet::new();
         loop {
             changes.mark_unchanged();
             let me = self.needs.me.id;
@@ -68,7 +70,10 @@ impl Core {
                 self.fetched.notify_one();
             }
             for hash in &named.playbooks {
-                missing |= !self.playbook(*hash, &named.peers).await?;
+                if !here.contains(hash) && self.playbook(*hash, &named.peers).await? {
+                    here.insert(*hash);
+                }
+                missing |= !here.contains(hash);
             }
             if missing {
                 sleep(AGAIN).await;

@@ -25,6 +25,13 @@ pub const SERVING: usize = 2;
 /// Time for a piece: less than the silence after which a connection is given up.
 pub const PIECE_TIME: Duration = Duration::from_secs(4);
 
+/// Nodes that are asked at once who holds a blob: one that is gone holds nobody up, and those that
+/// do not give it have not read it for nothing.
+pub const ASKED: usize = 3;
+
+/// Time to say whether a node holds a blob, which it reads for it.
+pub const HAS_TIME: Duration = Duration::from_secs(2);
+
 /// Pause before what could not be had is tried again: what nobody holds comes with its first
 /// holder.
 pub const AGAIN: Duration = Duration::from_millis(500);
