@@ -81,10 +81,10 @@ pub struct Flag {
 pub struct Common {
     /// File with nodes to ask and the operator's certificate
     #[arg(long, value_name = "FILE", default_value = "watchfire-cluster/operator.toml")]
-    cluster: PathBuf,
+    pub cluster: PathBuf,
     /// How to print
     #[arg(long, value_enum, default_value_t = Output::Text)]
-    output: Output,
+    pub output: Output,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -349,7 +349,7 @@ async fn read_flags(it: &Flag, fabric: &Links, nodes: &[String]) -> Result<ExitC
 }
 
 /// Proposes a command to whichever node answers; a repetition after a lost answer is folded.
-async fn propose(fabric: &Links, nodes: &[String], command: Command) -> Result<Reply> {
+pub async fn propose(fabric: &Links, nodes: &[String], command: Command) -> Result<Reply> {
     let mut why = Vec::new();
     for address in nodes {
         let opened = match one(fabric, address).await {

@@ -7,6 +7,7 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 mod bench;
+mod bundle;
 mod ca;
 mod cluster;
 mod config;
@@ -18,6 +19,7 @@ mod label;
 mod models;
 mod node;
 mod paths;
+mod playbook;
 mod send;
 mod threats;
 mod train;
@@ -94,6 +96,12 @@ enum Command {
     /// List, look at and handle the threats that the nodes of a cluster share
     #[command(subcommand)]
     Threats(Box<threats::Threats>),
+    /// Bring models to all nodes of a cluster, step by step, and take them back
+    #[command(subcommand)]
+    Bundle(bundle::Bundle),
+    /// Agree on response playbooks in a cluster
+    #[command(subcommand)]
+    Playbook(playbook::Playbook),
     /// Make the certificates of a cluster
     #[command(subcommand)]
     Ca(ca::Ca),
@@ -138,6 +146,8 @@ fn main() -> ExitCode {
         Command::Send(arguments) => send::run(&arguments),
         Command::Cluster(what) => cluster::run(&what),
         Command::Threats(what) => threats::run(&what),
+        Command::Bundle(what) => bundle::run(&what),
+        Command::Playbook(what) => playbook::run(&what),
         Command::Ca(what) => ca::run(&what),
         Command::Config(what) => config::run(&what),
         Command::Bench(arguments) => bench::run(&arguments),

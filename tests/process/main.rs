@@ -5,6 +5,7 @@
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a test binary")]
 
+mod bundle;
 mod cluster;
 mod command;
 mod conn;

@@ -4,8 +4,10 @@
 use super::*;
 use crate::host::SystemClock;
 use cluster::consensus::{Fatal, Profile, Storage};
+use cluster::coordinator::TokioClock;
 use cluster::fabric::{Credentials, Identity, MemoryTransport, authority};
 use cluster::member::{Member, Parts, ask_for_id};
+use cluster::replication;
 use detection::calibration::Calibrator;
 use detection::engine::Engine;
 use detection::features::{Featurizer, Limits, Surroundings};
@@ -143,11 +145,15 @@ impl World {
             fabric: Arc::clone(&fabric),
             listener: Box::new(self.net.listen(name)),
             storage: Storage::open(&path, Fatal::new(|e| panic!("{e}"))).unwrap(),
+            threats: replication::Storage::open(&path, "acme", Fatal::new(|e| panic!("{e}")))
+                .unwrap(),
+            wall: Arc::new(|| threat::Timestamp::from_micros(1_000_000)),
             profile: Profile::LAN,
             seeds,
             data: Arc::new(crate::datapath::DataPath::default()),
             models: rollout.clone(),
             nonce: id * 1_000 + incarnation,
+            clock: Arc::new(TokioClock::start()),
         };
         let member = Member::start(me.clone(), parts, founds).await.unwrap();
         timeout(LONG, member.admitted()).await.unwrap();
