@@ -1,6 +1,6 @@
 //! `watchfire bundle`: models from a file to all nodes of a cluster.
 
-use crate::cluster::{Common, Output, one, propose};
+use crate::asking::{Common, Output, one, propose};
 use crate::exit;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};

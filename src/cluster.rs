@@ -1,24 +1,12 @@
 //! `watchfire cluster`: the members of a cluster, asked and changed over the nodes' own links.
 
+use crate::asking::{Answers, CHANGE_TIME, Common, NODE_TIME, Output, ask_all, one, propose};
 use anyhow::{Result, bail};
-use clap::{Args, Subcommand, ValueEnum};
-use node::host::cluster_files::random;
-use node::membership::{Ask, Client, Command, Links, NodeStatus, Reply, Request, Told};
-use node::membership::{ask, ask_leader, operator};
+use clap::{Args, Subcommand};
+use node::membership::{Ask, Command, Links, Reply, Told, ask, ask_leader, operator};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
-
-/// How long a node may take to answer before it is called unreachable.
-const NODE_TIME: Duration = Duration::from_secs(2);
-
-/// How long a change may take: an election, and a new voter that has to catch up.
-const CHANGE_TIME: Duration = Duration::from_secs(15);
-
-/// How often a command is repeated whose answer did not come.
-const TRIES: usize = 3;
 
 /// What the help ends with.
 const AFTER: &str = "\
@@ -78,24 +66,6 @@ pub struct Flag {
 }
 
 #[derive(Args)]
-pub struct Common {
-    /// File with nodes to ask and the operator's certificate
-    #[arg(long, value_name = "FILE", default_value = "watchfire-cluster/operator.toml")]
-    pub cluster: PathBuf,
-    /// How to print
-    #[arg(long, value_enum, default_value_t = Output::Text)]
-    pub output: Output,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people
-    Text,
-    /// For programs
-    Json,
-}
-
-#[derive(Args)]
 pub struct Change {
     /// The member's name
     name: String,
@@ -118,38 +88,6 @@ pub fn run(what: &Cluster) -> Result<ExitCode> {
             Cluster::Snapshot(change) => snapshot(change).await,
         }
     })
-}
-
-/// What each member said, by name: how it is, or why nothing came.
-pub type Answers = BTreeMap<String, Result<NodeStatus, String>>;
-
-/// Asks all members, of whom the first node that answers knows.
-pub async fn ask_all(fabric: &Links, nodes: &[String]) -> Result<Answers> {
-    let mut why = Vec::new();
-    for address in nodes {
-        match one(fabric, address).await {
-            Ok(first) => {
-                let mut answers = Answers::new();
-                for member in first.members.values() {
-                    let said = one(fabric, &member.address).await;
-                    answers.insert(member.name.clone(), said);
-                }
-                answers.entry(first.name.clone()).or_insert(Ok(first));
-                return Ok(answers);
-            }
-            Err(reason) => why.push(format!("{address}: {reason}")),
-        }
-    }
-    bail!("no node answers\n  {}", why.join("\n  "))
-}
-
-/// Asks one node how it is.
-pub async fn one(fabric: &Links, address: &str) -> Result<NodeStatus, String> {
-    match ask(fabric, address, &Ask::Status, NODE_TIME).await {
-        Ok(Told::Status(status)) => Ok(*status),
-        Ok(other) => Err(format!("{other:?}")),
-        Err(error) => Err(error.to_string()),
-    }
 }
 
 async fn status(common: &Common) -> Result<ExitCode> {
@@ -346,31 +284,4 @@ async fn read_flags(it: &Flag, fabric: &Links, nodes: &[String]) -> Result<ExitC
     // A flag that is asked for by name and is not there is told like one in a shell.
     let missing = it.name.is_some() && flags.is_empty();
     Ok(if missing { ExitCode::from(crate::exit::FAILED) } else { ExitCode::SUCCESS })
-}
-
-/// Proposes a command to whichever node answers; a repetition after a lost answer is folded.
-pub async fn propose(fabric: &Links, nodes: &[String], command: Command) -> Result<Reply> {
-    let mut why = Vec::new();
-    for address in nodes {
-        let opened = match one(fabric, address).await {
-            Ok(status) => status.applied,
-            Err(reason) => {
-                why.push(format!("{address}: {reason}"));
-                continue;
-            }
-        };
-        let client = Client { opened, nonce: random() };
-        let request = Box::new(Request { client, sequence: 1, command });
-        for _ in 0..TRIES {
-            match ask(fabric, address, &Ask::Propose(request.clone()), CHANGE_TIME).await {
-                Ok(Told::Reply(reply)) => return Ok(reply),
-                Ok(Told::Refused(reason)) => bail!("not done: {reason}"),
-                Ok(Told::Unknown(reason)) => why.push(format!("{address}: {reason}")),
-                Ok(other) => why.push(format!("{address}: {other:?}")),
-                Err(error) => why.push(format!("{address}: {error}")),
-            }
-        }
-        bail!("whether it was done is not known:\n  {}", why.join("\n  "));
-    }
-    bail!("not done, no node answers:\n  {}", why.join("\n  "))
 }

@@ -6,6 +6,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
+mod asking;
 mod bench;
 mod bundle;
 mod ca;
@@ -19,11 +20,14 @@ mod label;
 mod models;
 mod node;
 mod paths;
+mod picture;
 mod playbook;
+mod region;
 mod send;
 mod threats;
 mod train;
 mod up;
+mod workload;
 
 /// Exit codes, beside 0: the run completed, findings or not.
 mod exit {
@@ -102,6 +106,12 @@ enum Command {
     /// Agree on response playbooks in a cluster
     #[command(subcommand)]
     Playbook(playbook::Playbook),
+    /// Look at regions, empty them, fail them over and back
+    #[command(subcommand)]
+    Region(region::Region),
+    /// Look at who owns what, and move it
+    #[command(subcommand)]
+    Workload(workload::Workload),
     /// Make the certificates of a cluster
     #[command(subcommand)]
     Ca(ca::Ca),
@@ -148,6 +158,8 @@ fn main() -> ExitCode {
         Command::Threats(what) => threats::run(&what),
         Command::Bundle(what) => bundle::run(&what),
         Command::Playbook(what) => playbook::run(&what),
+        Command::Region(what) => region::run(&what),
+        Command::Workload(what) => workload::run(&what),
         Command::Ca(what) => ca::run(&what),
         Command::Config(what) => config::run(&what),
         Command::Bench(arguments) => bench::run(&arguments),

@@ -1,7 +1,7 @@
 //! `watchfire playbook`: response playbooks that a cluster agrees on, as documents.
 
+use crate::asking::{Common, Output, propose};
 use crate::bundle::{newest, say, standings};
-use crate::cluster::{Common, Output, propose};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use node::membership::{Command, Reply, operator};

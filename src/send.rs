@@ -1,6 +1,6 @@
 //! `watchfire send`: logs to a cluster, acknowledged as durable as was asked.
 
-use crate::cluster::{Output, one};
+use crate::asking::{Output, one};
 use crate::{exit, paths};
 use anyhow::{Context, Result, bail};
 use clap::Args;

@@ -2,7 +2,7 @@
 
 mod told;
 
-use crate::cluster::Output;
+use crate::asking::Output;
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use node::findings::{FindingRef, parse_finding_id};

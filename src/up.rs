@@ -1,7 +1,8 @@
 //! `watchfire up`: a whole cluster of processes on this machine, to try.
 
+use crate::asking::{Answers, ask_all};
 use crate::ca;
-use crate::cluster::{Answers, ask_all, print};
+use crate::cluster::print;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use node::host::cluster_files::write;
@@ -232,6 +233,7 @@ fn next(folder: &Path) {
     println!("\nready. In another terminal:");
     println!("  watchfire cluster status{cluster}");
     println!("  watchfire cluster members{cluster}");
+    println!("  watchfire region status{cluster}");
     println!("Logs and state are in {}. Ctrl-C ends all nodes.", folder.display());
 }
 
