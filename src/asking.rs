@@ -93,3 +93,14 @@ pub async fn propose(fabric: &Links, nodes: &[String], command: Command) -> Resu
     }
     bail!("not done, no node answers:\n  {}", why.join("\n  "))
 }
+
+/// Prints all of it at once; a reader that went away is an error that `main` knows.
+pub fn print(text: &str) -> Result<()> {
+    use std::io::Write as _;
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
+
+/// Prints it as JSON.
+pub fn print_json(value: &serde_json::Value) -> Result<()> {
+    print(&(serde_json::to_string_pretty(value)? + "\n"))
+}

@@ -1,6 +1,6 @@
 //! Regions, workloads and leases, put together from what each node of a cluster says.
 
-use crate::asking::{Answers, CHANGE_TIME, NODE_TIME, ask_all};
+use crate::asking::{Answers, CHANGE_TIME, NODE_TIME, ask_all, print, print_json};
 use anyhow::{Context, Result, bail};
 use node::membership::{Ask, Links, Move, NodeStatus, Told, View, WorkloadView, ask, ask_leader};
 use serde_json::{Value, json};
@@ -64,6 +64,12 @@ impl Picture {
         self.members.get(&node).map_or("?", |(_, region)| region)
     }
 
+    /// A node or region that failed, by its name.
+    pub fn subject(&self, subject: &str) -> String {
+        let id = subject.strip_prefix("node ").and_then(|id| id.parse().ok());
+        id.map_or_else(|| subject.to_owned(), |id| format!("node {}", self.name(id)))
+    }
+
     /// The node of a name.
     pub fn node(&self, name: &str) -> Result<u64> {
         let found = self.members.iter().find(|(_, (n, _))| n == name).map(|(id, _)| *id);
@@ -99,11 +105,10 @@ impl Picture {
         all
     }
 
-    /// Prints who could not be asked.
-    pub fn print_unreachable(&self) {
-        for (name, why) in self.unreachable() {
-            println!("{name} unreachable: {why}");
-        }
+    /// Lines of who could not be asked.
+    pub fn lines_of_unreachable(&self) -> String {
+        let line = |(name, why)| format!("{name} unreachable: {why}\n");
+        self.unreachable().into_iter().map(line).collect()
     }
 
     /// A workload as JSON.
@@ -183,4 +188,33 @@ pub async fn wait(fabric: &Links, nodes: &[String], to: &BTreeMap<u32, u64>) -> 
         }
         tokio::time::sleep(AGAIN).await;
     }
+}
+
+impl Became {
+    /// Says what became of each workload, with those that have nowhere to go.
+    pub fn tell(&self, json: bool, unplaced: &[String]) -> Result<()> {
+        let Self { done, missing, picture } = self;
+        if json {
+            return print_json(&json!({
+                "done": done,
+                "missing": missing,
+                "unplaced": unplaced,
+                "unreachable": picture.unreachable(),
+            }));
+        }
+        let mut text: String = done.iter().map(|step| format!("{step}\n")).collect();
+        for step in missing.iter().chain(unplaced) {
+            text += &format!("NOT DONE {step}\n");
+        }
+        print(&(text + &picture.lines_of_unreachable()))
+    }
+}
+
+/// Prints the steps of a plan.
+pub fn tell_plan(json: bool, steps: &[String], unplaced: &[String]) -> Result<()> {
+    if json {
+        return print_json(&json!({ "plan": steps, "unplaced": unplaced }));
+    }
+    let line = |step: &String| format!("  {step}\n");
+    print(&(String::from("plan:\n") + &steps.iter().chain(unplaced).map(line).collect::<String>()))
 }

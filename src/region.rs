@@ -1,7 +1,7 @@
 //! `watchfire region`: how each region does, and orders for whole regions.
 
-use crate::asking::{Common, Output, propose};
-use crate::picture::{Picture, wait, would_move};
+use crate::asking::{Common, Output, print, print_json, propose};
+use crate::picture::{Picture, tell_plan, wait, would_move};
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use node::membership::{Links, Moves, Order, PeerState, Reply, WorkloadView};
@@ -135,15 +135,15 @@ impl<'a> Light<'a> {
         })
     }
 
-    fn print(&self) {
+    fn line(&self) -> String {
         let light = |on: bool| if on { "yes" } else { "NO" };
         let heard = match self.heard_ms {
             Some(ms) => format!("{:.1} s", ms as f64 / 1_000.0),
             None => "never".into(),
         };
         let order = self.order.map_or_else(|| "-".into(), |order| order.to_string());
-        println!(
-            "{:10} {:8} {:8} {:>5} {:>5} {:>9} {:>9}  {order}",
+        format!(
+            "{:10} {:8} {:8} {:>5} {:>5} {:>9} {:>9}  {order}\n",
             self.region,
             light(self.serving),
             light(self.durable),
@@ -151,7 +151,7 @@ impl<'a> Light<'a> {
             self.owned,
             self.unserved.len(),
             heard
-        );
+        )
     }
 }
 
@@ -176,23 +176,31 @@ async fn status(common: &Common) -> Result<ExitCode> {
             "unplaced": agreed.unplaced,
             "unreachable": picture.unreachable(),
         });
-        println!("{}", serde_json::to_string_pretty(&all)?);
+        print_json(&all)?;
     } else {
-        println!(
-            "{:10} {:8} {:8} {:>5} {:>5} {:>9} {:>9}  order",
-            "region", "serving", "durable", "home", "owns", "unserved", "heard"
-        );
-        lights.iter().for_each(Light::print);
-        let leads = if agreed.leads { "which leads" } else { "which does not lead" };
-        println!("balance {}; as {} sees it, {leads}", agreed.balance, picture.name(agreed.node));
-        agreed.failed.iter().for_each(|subject| println!("{subject} has failed, by agreement"));
-        for (workload, reason) in &agreed.unplaced {
-            println!("workload {workload} has nowhere to go: {reason}");
-        }
-        picture.print_unreachable();
+        print(&text(&picture, &lights))?;
     }
     let well = lights.iter().all(|light| light.serving && light.durable);
     Ok(if well { ExitCode::SUCCESS } else { ExitCode::from(crate::exit::FAILED) })
+}
+
+fn text(picture: &Picture, lights: &[Light<'_>]) -> String {
+    let agreed = picture.agreed();
+    let mut text = format!(
+        "{:10} {:8} {:8} {:>5} {:>5} {:>9} {:>9}  order\n",
+        "region", "serving", "durable", "home", "owns", "unserved", "heard"
+    );
+    text.extend(lights.iter().map(Light::line));
+    let leads = if agreed.leads { "which leads" } else { "which does not lead" };
+    let by = picture.name(agreed.node);
+    text += &format!("balance {}; as {by} sees it, {leads}\n", agreed.balance);
+    for subject in &agreed.failed {
+        text += &format!("{} has failed, by agreement\n", picture.subject(subject));
+    }
+    for (workload, reason) in &agreed.unplaced {
+        text += &format!("workload {workload} has nowhere to go: {reason}\n");
+    }
+    text + &picture.lines_of_unreachable()
 }
 
 async fn make(change: &Change, order: Option<Order>) -> Result<ExitCode> {
@@ -209,14 +217,9 @@ async fn make(change: &Change, order: Option<Order>) -> Result<ExitCode> {
         format!("workload {workload}: stays, no node can take it; {reason}")
     };
     let unplaced: Vec<String> = moves.unplaced.iter().map(unplaced).collect();
+    let json = change.common.output == Output::Json;
     if change.plan {
-        if change.common.output == Output::Json {
-            let plan = json!({ "plan": steps, "unplaced": unplaced });
-            println!("{}", serde_json::to_string_pretty(&plan)?);
-        } else {
-            println!("plan:");
-            steps.iter().chain(&unplaced).for_each(|step| println!("  {step}"));
-        }
+        tell_plan(json, &steps, &unplaced)?;
         return Ok(ExitCode::SUCCESS);
     }
     match propose(&fabric, &nodes, order_command(&change.region, order)).await? {
@@ -236,23 +239,13 @@ async fn carried_out(
     let to = moves.steps.iter().map(|step| (step.workload, step.to)).collect();
     let became = wait(fabric, nodes, &to).await?;
     let all = became.missing.is_empty() && unplaced.is_empty();
-    if change.common.output == Output::Json {
-        let told = json!({
-            "done": became.done,
-            "missing": became.missing,
-            "unplaced": unplaced,
-            "unreachable": became.picture.unreachable(),
-        });
-        println!("{}", serde_json::to_string_pretty(&told)?);
-    } else {
-        became.done.iter().for_each(|text| println!("{text}"));
-        became.missing.iter().for_each(|text| println!("NOT DONE {text}"));
-        unplaced.iter().for_each(|text| println!("NOT DONE {text}"));
-        became.picture.print_unreachable();
+    let json = change.common.output == Output::Json;
+    became.tell(json, unplaced)?;
+    if !json {
         let (done, count) = (became.done.len(), moves.steps.len() + unplaced.len());
-        println!("the order is noted; {done} of {count} workloads have moved");
+        print(&format!("the order is noted; {done} of {count} workloads have moved\n"))?;
         if !all {
-            println!("the leader goes on; `watchfire region status` shows how far it is");
+            print("the leader goes on; `watchfire region status` shows how far it is\n")?;
         }
     }
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(crate::exit::FAILED) })

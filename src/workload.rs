@@ -1,10 +1,10 @@
 //! `watchfire workload`: who owns what, and moving one by hand.
 
-use crate::asking::{Common, Output, propose};
-use crate::picture::{Picture, wait};
+use crate::asking::{Common, Output, print, print_json, propose};
+use crate::picture::{Picture, tell_plan, wait};
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
-use node::membership::{Command, Reply, WorkloadView, operator};
+use node::membership::{Command, Links, Refusal, Reply, WorkloadView, operator};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -20,6 +20,9 @@ Examples:
   watchfire workload move 17 --to us-2          a node of another region becomes its home, too
 
 Exit codes: 0 done, 1 not done, or some workload has no owner that acts.";
+
+/// How often a move is looked at anew that was overtaken by another.
+const TRIES: usize = 4;
 
 #[derive(Subcommand)]
 #[command(after_help = AFTER)]
@@ -63,15 +66,15 @@ async fn list(common: &Common) -> Result<ExitCode> {
             "workloads": all.iter().map(workload).collect::<BTreeMap<_, _>>(),
             "unreachable": picture.unreachable(),
         });
-        println!("{}", serde_json::to_string_pretty(&told)?);
+        print_json(&told)?;
     } else {
-        println!(
-            "{:>8} {:>6} {:8} {:8} {:12} {:>8} acts",
+        let mut text = format!(
+            "{:>8} {:>6} {:8} {:8} {:12} {:>8} acts\n",
             "workload", "shards", "home", "failover", "owner", "epoch"
         );
         for (number, w) in all {
-            println!(
-                "{number:>8} {:>6} {:8} {:8} {:12} {:>8} {}",
+            text += &format!(
+                "{number:>8} {:>6} {:8} {:8} {:12} {:>8} {}\n",
                 w.shards,
                 w.home,
                 w.failover,
@@ -80,7 +83,7 @@ async fn list(common: &Common) -> Result<ExitCode> {
                 if picture.is_served(*number, w) { "yes" } else { "NO" }
             );
         }
-        picture.print_unreachable();
+        print(&(text + &picture.lines_of_unreachable()))?;
     }
     let served = all.iter().all(|(n, w)| picture.is_served(*n, w));
     Ok(if served { ExitCode::SUCCESS } else { ExitCode::from(crate::exit::FAILED) })
@@ -91,9 +94,6 @@ fn steps(picture: &Picture, number: u32, to: u64) -> Result<Vec<(String, Command
     let known = picture.agreed().workloads.get(&number);
     let known = known.with_context(|| format!("there is no workload {number}"))?;
     let (name, region) = (picture.name(to), picture.region_of(to));
-    if known.owner == Some(to) {
-        bail!("{name} owns workload {number} already, under epoch {}", known.epoch);
-    }
     if let Some(order) = picture.agreed().orders.get(region) {
         bail!(
             "{region} has the order {order}: what goes there is moved away at once; `watchfire \
@@ -115,6 +115,9 @@ fn steps(picture: &Picture, number: u32, to: u64) -> Result<Vec<(String, Command
         let text = format!("workload {number}: home {home} -> {region}, failover region {home}");
         steps.push((text, command));
     }
+    if known.owner == Some(to) {
+        return Ok(steps);
+    }
     let from = known.owner.map_or("nobody", |owner| picture.name(owner));
     let text = format!("workload {number}: {from} -> {name} ({region}), epoch {}", known.epoch);
     let expected_epoch = known.epoch;
@@ -128,35 +131,47 @@ async fn make(step: &Move) -> Result<ExitCode> {
     let picture = Picture::take(&fabric, &nodes).await?;
     let to = picture.node(&step.to)?;
     let json = step.common.output == Output::Json;
-    let steps = steps(&picture, step.workload, to)?;
+    let planned = steps(&picture, step.workload, to)?;
+    if planned.is_empty() {
+        bail!("{} owns workload {} already", step.to, step.workload);
+    }
     if step.plan {
-        let texts: Vec<&str> = steps.iter().map(|(text, _)| &**text).collect();
-        if json {
-            println!("{}", serde_json::to_string_pretty(&json!({ "plan": texts }))?);
-        } else {
-            println!("plan:");
-            texts.iter().for_each(|text| println!("  {text}"));
-        }
+        let texts: Vec<String> = planned.into_iter().map(|(text, _)| text).collect();
+        tell_plan(json, &texts, &[])?;
         return Ok(ExitCode::SUCCESS);
     }
-    for (text, command) in steps {
-        if let Reply::Refused(refusal) = propose(&fabric, &nodes, command).await? {
-            bail!("not done: {text}: {refusal}");
-        }
-    }
+    carry_out(&fabric, &nodes, step.workload, to, planned).await?;
     let became = wait(&fabric, &nodes, &[(step.workload, to)].into()).await?;
+    became.tell(json, &[])?;
     let all = became.missing.is_empty();
-    if json {
-        let told = json!({
-            "done": became.done,
-            "missing": became.missing,
-            "unreachable": became.picture.unreachable(),
-        });
-        println!("{}", serde_json::to_string_pretty(&told)?);
-    } else {
-        became.done.iter().for_each(|text| println!("{text}"));
-        became.missing.iter().for_each(|text| println!("NOT DONE {text}"));
-        became.picture.print_unreachable();
-    }
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::from(crate::exit::FAILED) })
+}
+
+/// Asks for one step after the other. Once its home is another, the leader may bring the workload
+/// there before this does: what is left is then looked at anew.
+async fn carry_out(
+    fabric: &Links,
+    nodes: &[String],
+    number: u32,
+    to: u64,
+    mut planned: Vec<(String, Command)>,
+) -> Result<()> {
+    for left in (0..TRIES).rev() {
+        let mut overtaken = false;
+        for (text, command) in planned {
+            match propose(fabric, nodes, command).await? {
+                Reply::Refused(Refusal::StaleEpoch { .. } | Refusal::Placed { .. }) if left > 0 => {
+                    overtaken = true;
+                    break;
+                }
+                Reply::Refused(refusal) => bail!("not done: {text}: {refusal}"),
+                _ => {}
+            }
+        }
+        if !overtaken {
+            break;
+        }
+        planned = steps(&Picture::take(fabric, nodes).await?, number, to)?;
+    }
+    Ok(())
 }

@@ -50,6 +50,8 @@ pub(crate) struct Coordinator {
     admitted: (BTreeSet<u64>, Duration),
     /// The term that this node leads, with what it granted in it.
     grantor: Option<(u64, Grantor)>,
+    /// Nodes that this leader is asked to let go.
+    leaving: BTreeSet<u64>,
     /// Since when a majority of the voters hears a majority.
     sound: Option<Duration>,
     /// When the balance was last looked at.
@@ -73,6 +75,7 @@ impl Coordinator {
             moved: BTreeMap::new(),
             admitted: (BTreeSet::new(), Duration::ZERO),
             grantor: None,
+            leaving: BTreeSet::new(),
             sound: None,
             balanced: Duration::ZERO,
             unplaced: BTreeMap::new(),
@@ -85,6 +88,15 @@ impl Coordinator {
 
     pub(crate) fn set_load(&mut self, load: Load) {
         self.load = load.bounded();
+    }
+
+    /// Whether a node is about to be let go: it is emptied then.
+    pub(crate) fn set_leaving(&mut self, node: u64, leaving: bool) {
+        if leaving {
+            self.leaving.insert(node)
+        } else {
+            self.leaving.remove(&node)
+        };
     }
 
     /// Takes note of what is applied, and of who votes in consensus: they have the votes on

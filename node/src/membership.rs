@@ -27,7 +27,7 @@ pub use cluster::fabric::{Fabric as Links, Identity, authority};
 pub use cluster::member::Member;
 pub use cluster::replication::{Page, Query, Rank, Record, Said};
 pub use regions::clock::Stamp;
-pub use regions::control_log::{Client, Command, Hash, Reply, Request};
+pub use regions::control_log::{Client, Command, Hash, Refusal, Reply, Request};
 pub use regions::failure_detector::State as PeerState;
 pub use regions::orders::{Order, command as order_command};
 pub use regions::threats::{Classification, Status};

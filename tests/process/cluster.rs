@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 pub const LONG: Duration = Duration::from_secs(60);
 
-fn run(at: &Path, arguments: &[&str]) -> Output {
+pub fn run(at: &Path, arguments: &[&str]) -> Output {
     watchfire(at).args(arguments).output().unwrap()
 }
 
@@ -52,7 +52,7 @@ pub fn ports(thousand: u16) -> u16 {
 
 /// A cluster of processes, ended with the test whatever becomes of it.
 pub struct Up {
-    child: Child,
+    pub child: Child,
 }
 
 impl Up {
@@ -105,7 +105,7 @@ fn all_status(at: &Path) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_default()
 }
 
-fn leader(at: &Path) -> Option<String> {
+pub fn leader(at: &Path) -> Option<String> {
     let all = all_status(at);
     let nodes = all.as_object()?;
     nodes.iter().find(|(_, n)| n["role"] == "leader").map(|(name, _)| name.clone())

@@ -14,4 +14,5 @@ mod evaluate;
 mod follow;
 mod label;
 mod quality;
+mod regions;
 mod send;

@@ -5,6 +5,7 @@
 use super::Coordinator;
 use super::limits::{BALANCE_EVERY, QUIET};
 use super::view::Moves;
+use regions::agreement::Subject;
 use regions::balancer::{self, Latency};
 use regions::control_log::{Command, ControlLog};
 use regions::failover::{self, Plan, Policy};
@@ -78,6 +79,7 @@ impl Coordinator {
     ) -> Situation {
         let mut situation = Situation { failed: self.failed(now), ..Situation::default() };
         orders::apply(orders, &mut situation);
+        situation.draining.extend(self.leaving.iter().map(|id| Subject::Node(*id)));
         let present = log.nodes().present();
         let others = self.heard.iter().map(|(id, h)| (*id, h.beat.ready, &h.beat.load));
         let all = others.chain([(self.me, self.ready, &self.load)]);

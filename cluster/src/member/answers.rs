@@ -230,6 +230,7 @@ impl Inner {
         if self.consensus.status().voters.contains(&id) {
             self.votes(name, false).await?;
         }
+        let _empty = self.emptied(id).await;
         let _one = self.changing.lock().await;
         self.done(Command::LeaveNode { node: id }).await?;
         if self.consensus.status().members.contains_key(&id) {

@@ -50,6 +50,18 @@ impl Part {
     }
 }
 
+/// A node that gets nothing new while this is there.
+pub(super) struct Leaving<'a> {
+    part: &'a Part,
+    node: u64,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.part.coordinator().set_leaving(self.node, false);
+    }
+}
+
 impl Member {
     /// Who owns what, and what this node may act for.
     pub fn ownership(&self) -> Ownership {
@@ -145,6 +157,22 @@ impl Inner {
             return Err(Failure::Refused("no node, or too much at once".into()));
         };
         self.grant(node, &renewals).await
+    }
+
+    /// Empties a node that is about to leave, and keeps it empty while what this gives is there.
+    pub(super) async fn emptied(&self, node: u64) -> Leaving<'_> {
+        self.part.coordinator().set_leaving(node, true);
+        let leaving = Leaving { part: &self.part, node };
+        let mut changes = self.consensus.changes();
+        loop {
+            self.part.duty.notify_one();
+            let owns = |log: &ControlLog| {
+                log.workloads().all().values().any(|workload| workload.owner == Some(node))
+            };
+            if !self.consensus.read(owns).1 || changes.changed().await.is_err() {
+                return leaving;
+            }
+        }
     }
 
     /// Answers renewals after a majority has said that this node leads still. The term is looked at
