@@ -266,9 +266,10 @@ async fn flag(it: &Flag) -> Result<ExitCode> {
 
 async fn read_flags(it: &Flag, fabric: &Links, nodes: &[String]) -> Result<ExitCode> {
     let asked = Ask::Flags { linearizable: !it.local };
-    let Told::Flags(applied, mut flags) = ask_leader(fabric, nodes, &asked, CHANGE_TIME).await?
-    else {
-        bail!("the node does not know of flags")
+    let (applied, mut flags) = match ask_leader(fabric, nodes, &asked, CHANGE_TIME).await? {
+        Told::Flags(applied, flags) => (applied, flags),
+        Told::Unknown(reason) | Told::Refused(reason) => bail!("not read: {reason}"),
+        other => bail!("{other:?}"),
     };
     if let Some(name) = &it.name {
         flags.retain(|flag, _| flag == name);

@@ -63,6 +63,7 @@ const HOST: &[&str] = &[
 const TOUCHES_HOST: &[(&str, &str)] = &[
     ("store/src/file.rs", "opens, locks and replaces the database's file"),
     ("cluster/src/control.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/coordinator/clock.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/fabric/dial.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/fabric/listen.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/fabric/writer.rs", "tokio's clock, which simulations pause"),

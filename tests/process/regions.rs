@@ -17,12 +17,15 @@ fn workloads(at: &Path) -> Option<BTreeMap<String, Value>> {
     Some(all["workloads"].as_object()?.clone().into_iter().collect())
 }
 
-/// Until all workloads are at home, and their owners act.
+/// Until all workloads are shared out and at home, and their owners act.
 fn until_home(at: &Path) -> BTreeMap<String, Value> {
     until("all workloads are at home", || {
         let all = workloads(at)?;
         let home = |w: &Value| w["served"] == true && w["region"] == w["home"];
-        (all.len() == 64 && all.values().all(home)).then_some(all)
+        // Each of three regions has its part: the first to open was home of all for a while.
+        let part = |r| all.values().filter(|w| w["home"] == r).count() >= 20;
+        let shared = all.len() == 64 && ["eu", "us", "ap"].into_iter().all(part);
+        (shared && all.values().all(home)).then_some(all)
     })
 }
 
@@ -39,7 +42,8 @@ fn a_region_that_is_killed_is_taken_over_in_time_and_gets_its_part_back() {
     let at = &folder.path().canonicalize().unwrap();
     let _up = Up::start(at, ports(29), &[]);
     let before = until_home(at);
-    assert!(said(at, &["region", "status"]).contains("balance 0.99"));
+    let told = said(at, &["region", "status"]);
+    assert!(told.contains("balance 0.99"), "{told}");
     // The only node of a region, which leads, too.
     let killed = leader(at).unwrap();
     let [process] = processes(at, &killed)[..] else { panic!("which process is it?") };
@@ -86,7 +90,12 @@ fn orders_for_a_region_do_what_their_plan_says() {
         let steps = plan.lines().filter(|l| l.contains(": us-1 -> ")).count();
         let theirs = before.values().filter(|w| w["owner"] == "us-1").count();
         assert_eq!(steps, theirs, "{plan}");
-        assert_eq!(workloads(at).unwrap(), before, "a plan does nothing");
+        let now = workloads(at).unwrap();
+        for (number, was) in &before {
+            let same = |key: &str| now[number][key] == was[key];
+            let stays = ["home", "failover", "owner"].into_iter().all(same);
+            assert!(stays, "a plan does nothing: {was} {}", now[number]);
+        }
         let done = said(at, &["region", order, "us"]);
         assert!(done.contains(&format!("{theirs} of {theirs} workloads have moved")), "{done}");
         for line in plan.lines().filter(|l| l.contains(" -> ")) {
