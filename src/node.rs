@@ -66,7 +66,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let ended = tokio::select! {
             () = ready => Ok(()),
             ended = until_told(&config, &running.member, arguments.while_stdin) => ended,
-            ended = detecting => Err(ended.map_or_else(Into::into, |()| anyhow!("detection ended"))),
+            ended = detecting => {
+                Err(ended.map_or_else(Into::into, |()| anyhow!("detection has ended")))
+            }
         };
         let Running { member, data, models, .. } = running;
         member.shutdown().await?;

@@ -1,8 +1,8 @@
 //! What a member knows of the others and decides with it: who is silent, who has failed by
 //! agreement, who may act for a workload, and, on the leader, what has to move.
 //!
-//! Here is no task and no connection; [`crate::member`] performs what is decided. Decisions are made
-//! by the machines of `regions`: this puts them together for one process.
+//! Here is no task and no connection; [`crate::member`] performs what is decided. Decisions are
+//! made by the machines of `regions`: this puts them together for one process.
 
 mod beat;
 mod clock;

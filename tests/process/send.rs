@@ -80,7 +80,7 @@ fn survives(port: u16, more: &[&str], names: &[&str], durability: &str, after: u
     sleep(Duration::from_millis(after));
     let victim = names[1];
     kill(at, victim);
-    if after % 2 == 0 {
+    if after.is_multiple_of(2) {
         // The sender, too: it goes on where it was.
         let _ = first.kill();
         first.wait().unwrap();

@@ -9,15 +9,15 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use threat::Text;
 
-/// What a flag's name begins with: with the longest name of a region, 63 bytes, it would be too long
-/// for a flag, which the log then says; regions have names of a few letters.
+/// What a flag's name begins with: with the longest name of a region, 63 bytes, it would be too
+/// long for a flag, which the log then says; regions have names of a few letters.
 const FLAG: &str = "region:";
 
 /// An order for a region, until it is taken back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Order {
-    /// It is to be emptied, as for maintenance: its nodes hand over what they have, and get nothing.
+    /// It is to be emptied, as for maintenance: its nodes hand over what they have, and get none.
     Drain,
     /// It counts as failed, whatever is seen of it.
     Failover,
