@@ -7,8 +7,8 @@
 //! leader <─Report─ every node                              └─ uses what the log says
 //!   └─ RollbackBundle, or a step forward where an operator said so ─> control log
 //! ```
-//! Nothing here is on the way of an event but [`shadowing::Shadowing`], which leaves out what has
-//! no room.
+//! Nothing here is on the way of an event but what counts verdicts and takes samples of them, which
+//! leaves out what has no room.
 
 pub mod asking;
 mod blobs;
