@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Display, Formatter};
 use threat::Text;
 
-/// What a flag's name begins with: with the longest name of a region, 63 bytes, it would be too
-/// long for a flag, which the log then says; regions have names of a few letters.
+/// What a flag's name begins with. It leaves 57 bytes for the region's; of a longer one the log
+/// refuses the order and says so.
 const FLAG: &str = "region:";
 
 /// An order for a region, until it is taken back.
