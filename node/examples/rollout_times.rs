@@ -153,7 +153,7 @@ async fn send(fabric: &Links, nodes: &[String], log: &[u8]) -> u64 {
     let sending = Sending {
         fabric,
         nodes: nodes.to_vec(),
-        source: format!("measured-{}", random()).into(),
+        source: format!("measured-{}", random()),
         durability: Durability::Local,
         options: intake::Options::default(),
         tries: 100,
