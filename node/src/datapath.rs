@@ -81,8 +81,13 @@ impl DataPath {
     pub async fn run(self: Arc<Self>, needs: Needs) -> Result<(), Error> {
         let Needs { mut parts, store, output, fabric, view, threats } = needs;
         let (judged, placed) = mpsc::channel(JUDGED);
-        let keeper =
-            Arc::new(Keeper::new(Arc::clone(&store), Arc::clone(&threats), output, judged));
+        let keeper = Arc::new(Keeper::new(
+            Arc::clone(&store),
+            Arc::clone(&threats),
+            Arc::clone(&view),
+            output,
+            judged,
+        ));
         keeper.resume(&parts.known);
         parts.recorder = Arc::new(Shared(Arc::clone(&keeper)));
         let mut placing = JoinSet::new();

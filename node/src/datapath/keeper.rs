@@ -6,6 +6,7 @@
 
 use super::message::{Copies, Durability};
 use super::sharing::Sharing;
+use super::view::ClusterView;
 use crate::host::output::Output;
 use crate::recorder::{NEWEST_CHECKPOINT, OUTPUT_CHECKPOINT, Teller, Telling, keep_bundle};
 use actors::detection::models::BundleKeeper;
@@ -103,11 +104,12 @@ impl Keeper {
     pub fn new(
         store: Arc<Store>,
         threats: Arc<Replication>,
+        view: Arc<dyn ClusterView>,
         output: Option<Output>,
         judged: mpsc::Sender<Judged>,
     ) -> Self {
         let teller = Teller::new(Telling::AsTheyCome);
-        let state = State { output, teller, jobs: BTreeMap::new(), shared: Sharing::default() };
+        let state = State { output, teller, jobs: BTreeMap::new(), shared: Sharing::new(view) };
         Self { store, threats, state: Mutex::new(state), judged }
     }
 

@@ -1,5 +1,7 @@
 //! Several nodes within one process that hand events to one another.
 
+mod accounts;
+
 use super::message::Durability;
 use super::*;
 use crate::host::{ReadError, SystemClock};
