@@ -206,6 +206,11 @@ impl Node {
         self.rollout.core.get().unwrap().standing().unwrap()
     }
 
+    /// Nodes that this one knows to be ready for a bundle: none for one that it has not met yet.
+    fn ready(&self, version: u64) -> BTreeMap<u64, String> {
+        self.standing().bundles.remove(&version).map(|b| b.ready).unwrap_or_default()
+    }
+
     fn stage(&self, version: u64) -> Option<Stage> {
         self.member.read(|log| log.bundles().all().get(&version).map(|b| b.stage.clone())).1
     }
@@ -260,7 +265,7 @@ async fn a_good_bundle_reaches_all_and_poison_stays_in_its_region_and_goes() {
     let version = asking::register(&operator, "us-1", &bytes, false).await.unwrap();
     eu.done(shadow(version)).await;
     let all = [&eu, &us, &ap];
-    until("all are ready", || eu.standing().bundles[&version].ready.len() == 3).await;
+    until("all are ready", || eu.ready(version).len() == 3).await;
     assert!(all.iter().all(|n| n.judged_by() == [0].into()), "nobody uses it yet");
     eu.done(canary(version, "eu")).await;
     until("eu uses it", || eu.judged_by() == [good.id()].into()).await;
@@ -279,7 +284,7 @@ async fn a_good_bundle_reaches_all_and_poison_stays_in_its_region_and_goes() {
     // Straight to the canary, before shadow has said anything.
     eu.done(shadow(version2)).await;
     until("ap is ready or it is over", || {
-        ap.standing().bundles[&version2].ready.contains_key(&ap.standing().node)
+        ap.ready(version2).contains_key(&ap.standing().node)
             || eu.stage(version2) == Some(Stage::RolledBack)
     })
     .await;
@@ -310,7 +315,7 @@ async fn poison_that_is_in_use_in_its_region_is_contained_there() {
     sleep(Duration::from_millis(50)).await;
     eu.done(shadow(version)).await;
     let node = us.standing().node;
-    until("us is ready", || eu.standing().bundles[&version].ready.contains_key(&node)).await;
+    until("us is ready", || eu.ready(version).contains_key(&node)).await;
     eu.done(canary(version, "us")).await;
     until("us uses it", || us.standing().uses == Some(version)).await;
     let (us_judged, eu_judged) = (Arc::new(Mutex::default()), Arc::new(Mutex::default()));
@@ -344,7 +349,7 @@ async fn who_was_away_catches_up_and_who_cannot_get_it_is_shown() {
     let bytes = good.encode().unwrap();
     let version = asking::register(&operator, "eu-1", &bytes, false).await.unwrap();
     eu.done(shadow(version)).await;
-    until("eu is ready", || !eu.standing().bundles[&version].ready.is_empty()).await;
+    until("eu is ready", || !eu.ready(version).is_empty()).await;
     eu.done(canary(version, "eu")).await;
     let evidence = "test".into();
     eu.done(Command::ActivateBundle { version, expected_epoch: 0, evidence }).await;
