@@ -4,6 +4,7 @@
 //! [`Consensus`] is one node's part. It reaches the others over a [`Wire`] and answers them through
 //! its [`Responder`]; it keeps what it must not forget in a [`Storage`].
 
+mod beats;
 mod error;
 pub mod limits;
 #[cfg(any(test, feature = "sim"))]
@@ -13,6 +14,7 @@ mod node;
 mod profile;
 mod proposer;
 mod runtime;
+mod standing;
 mod storage;
 mod types;
 mod wire;

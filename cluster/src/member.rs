@@ -33,6 +33,10 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Pause before a node that is not taken in yet asks again.
 const ARRIVE_AGAIN: Duration = Duration::from_secs(1);
 
+/// Time for what is under way to let go when a node ends. Without its last checkpoint a node applies
+/// at its next start what the log has since the one before.
+const LET_GO: Duration = Duration::from_secs(5);
+
 /// Who a node is.
 #[derive(Clone, Debug)]
 pub struct Me {
@@ -230,7 +234,8 @@ impl Member {
     /// Ends its part: no more answers, then what is applied is stored.
     ///
     /// # Errors
-    /// [`consensus::Error::Stopped`] when the last checkpoint could not be stored.
+    /// [`consensus::Error::Stopped`] when the last checkpoint could not be stored,
+    /// [`consensus::Error::Timeout`] when something that is under way does not let go.
     pub async fn shutdown(self) -> Result<(), consensus::Error> {
         let Self { mut inner, gate, mut tasks } = self;
         tasks.shutdown().await;
@@ -238,12 +243,14 @@ impl Member {
         // When it failed, what ends the process was called already.
         let _ = inner.replication.close().await;
         // The gate's tasks end as soon as they may; they hold what is to be closed.
+        let until = Instant::now() + LET_GO;
         loop {
             match Arc::try_unwrap(inner) {
                 Ok(Inner { consensus, responder, .. }) => {
                     drop(responder);
                     return consensus.shutdown().await;
                 }
+                Err(_) if Instant::now() > until => return Err(consensus::Error::Timeout),
                 Err(held) => inner = held,
             }
             sleep(Duration::from_millis(5)).await;

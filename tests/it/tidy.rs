@@ -62,6 +62,8 @@ const HOST: &[&str] = &[
 /// Files elsewhere that touch the host, with the reason.
 const TOUCHES_HOST: &[(&str, &str)] = &[
     ("store/src/file.rs", "opens, locks and replaces the database's file"),
+    ("cluster/src/consensus/network.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/consensus/standing.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/control.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/coordinator/clock.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/fabric/dial.rs", "tokio's clock, which simulations pause"),

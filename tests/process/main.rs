@@ -12,6 +12,7 @@ mod conn;
 mod deploy;
 mod evaluate;
 mod follow;
+mod kills;
 mod label;
 mod quality;
 mod regions;

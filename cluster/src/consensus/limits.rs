@@ -1,11 +1,17 @@
 //! The limits of consensus, each with its why.
 
+use std::time::Duration;
+
 /// Requests in one log entry: applying them takes about a millisecond.
 pub const ENTRY_REQUESTS: usize = 512;
 
 /// Bytes of the requests in one log entry, so that one entry delays no heartbeat on a slow link.
 /// A single request may be larger by itself.
 pub const ENTRY_BYTES: usize = 256 << 10;
+
+/// One entry may be on its way for each such part of a heartbeat, which is at least two round trips:
+/// two on a LAN, ten across 80 ms.
+pub const ENTRY_EVERY: Duration = Duration::from_millis(25);
 
 /// Bytes of one request: the largest command, a workload with every shard, has about 16 KiB.
 pub const REQUEST_BYTES: usize = 64 << 10;
@@ -43,3 +49,7 @@ pub const WRITES_WAITING: usize = 64;
 /// Time between two durable checkpoints of the applied state, in milliseconds: what a restart has
 /// to apply again.
 pub const CHECKPOINT_EVERY_MS: u64 = 500;
+
+/// Messages without entries that travel to a follower at a time, each telling of a newer commit:
+/// those of a busy leader within a round trip in one place. Far ones are told of fewer commits.
+pub const BEATS_FLYING: usize = 8;

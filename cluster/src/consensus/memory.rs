@@ -15,6 +15,7 @@ struct Inner {
     /// Pairs between which nothing gets through, in this direction.
     cut: BTreeSet<(NodeId, NodeId)>,
     loss: f64,
+    least: Duration,
     delay: Duration,
     rng: Rng,
 }
@@ -28,7 +29,8 @@ impl MemoryNet {
     pub fn new(seed: u64) -> Self {
         let (nodes, cut) = (BTreeMap::new(), BTreeSet::new());
         let rng = Rng::fork(seed, "net");
-        let inner = Inner { nodes, cut, loss: 0.0, delay: Duration::ZERO, rng };
+        let (least, delay) = (Duration::ZERO, Duration::ZERO);
+        let inner = Inner { nodes, cut, loss: 0.0, least, delay, rng };
         Self(Arc::new(Mutex::new(inner)))
     }
 
@@ -72,11 +74,16 @@ impl MemoryNet {
         (inner.loss, inner.delay) = (loss, delay);
     }
 
+    /// The time that each message takes at least, each way, besides the weather.
+    pub fn apart(&self, least: Duration) {
+        self.lock().least = least;
+    }
+
     /// How long a message takes, unless it is lost.
     fn travel(&self, from: NodeId, to: NodeId) -> Option<Duration> {
         let inner = &mut *self.lock();
         let lost = inner.rng.chance(inner.loss) || inner.cut.contains(&(from, to));
-        (!lost).then(|| inner.delay.mul_f64(inner.rng.unit()))
+        (!lost).then(|| inner.least + inner.delay.mul_f64(inner.rng.unit()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! openraft's messages over a [`Wire`].
 
+use super::beats::Beats;
 use super::types::{NodeId, Raft, Types};
 use super::wire::{Peer, Wire, WireError};
 use openraft::BasicNode;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
 use threat::codec;
+use tokio::time::Instant;
 
 /// The format of the messages.
 const VERSION: u8 = 1;
@@ -95,15 +97,23 @@ impl RaftNetworkFactory<Types> for Network {
 
     async fn new_client(&mut self, target: NodeId, node: &BasicNode) -> Link {
         let peer = Peer { id: target, address: node.addr.clone() };
-        Link { wire: Arc::clone(&self.wire), peer, heartbeat: self.heartbeat }
+        let way = Way { wire: Arc::clone(&self.wire), peer };
+        Link { way, heartbeat: self.heartbeat, beats: Beats::new(self.heartbeat) }
     }
 }
 
-/// The way to one other node.
+/// What is said to one other node.
 pub(super) struct Link {
+    way: Way,
+    heartbeat: Duration,
+    beats: Beats,
+}
+
+/// The way to one other node.
+#[derive(Clone)]
+struct Way {
     wire: Arc<dyn Wire>,
     peer: Peer,
-    heartbeat: Duration,
 }
 
 type Failed<E = RaftError<NodeId>> = RPCError<NodeId, BasicNode, E>;
@@ -112,7 +122,7 @@ fn network<E: std::error::Error>(error: &(impl std::error::Error + 'static)) -> 
     RPCError::Network(NetworkError::new(error))
 }
 
-impl Link {
+impl Way {
     async fn call<E: std::error::Error>(
         &self,
         call: Call,
@@ -129,6 +139,17 @@ impl Link {
             answer => Ok(answer),
         }
     }
+
+    async fn append(
+        &self,
+        rpc: AppendEntriesRequest<Types>,
+        option: &RPCOption,
+    ) -> Result<AppendEntriesResponse<NodeId>, Failed> {
+        match self.call(Call::Append(rpc), option).await? {
+            Answer::Append(response) => Ok(response),
+            _ => Err(network(&Error::Other)),
+        }
+    }
 }
 
 impl RaftNetwork<Types> for Link {
@@ -137,10 +158,19 @@ impl RaftNetwork<Types> for Link {
         rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, Failed> {
-        match self.call(Call::Append(rpc), &option).await? {
-            Answer::Append(response) => Ok(response),
-            _ => Err(network(&Error::Other)),
+        let now = Instant::now();
+        if self.beats.knows(&rpc, now) {
+            let way = self.way.clone();
+            self.beats.fly(now, async move {
+                let sent = way.append(rpc, &option).await;
+                matches!(sent, Ok(AppendEntriesResponse::Success))
+            });
+            return Ok(AppendEntriesResponse::Success);
         }
+        let (vote, last) = (rpc.vote, rpc.entries.last().map(|e| e.log_id).or(rpc.prev_log_id));
+        let sent = self.way.append(rpc, &option).await;
+        self.beats.answered(vote, last, now, sent.as_ref().ok());
+        sent
     }
 
     async fn install_snapshot(
@@ -149,11 +179,11 @@ impl RaftNetwork<Types> for Link {
         option: RPCOption,
     ) -> Result<InstallSnapshotResponse<NodeId>, Failed<RaftError<NodeId, InstallSnapshotError>>>
     {
-        match self.call(Call::Snapshot(rpc), &option).await? {
+        match self.way.call(Call::Snapshot(rpc), &option).await? {
             Answer::Snapshot(response) => Ok(response),
             Answer::Mismatch(m) => {
                 let error = RaftError::APIError(InstallSnapshotError::SnapshotMismatch(m));
-                Err(RPCError::RemoteError(RemoteError::new(self.peer.id, error)))
+                Err(RPCError::RemoteError(RemoteError::new(self.way.peer.id, error)))
             }
             _ => Err(network(&Error::Other)),
         }
@@ -164,7 +194,7 @@ impl RaftNetwork<Types> for Link {
         rpc: VoteRequest<NodeId>,
         option: RPCOption,
     ) -> Result<VoteResponse<NodeId>, Failed> {
-        match self.call(Call::Vote(rpc), &option).await? {
+        match self.way.call(Call::Vote(rpc), &option).await? {
             Answer::Vote(response) => Ok(response),
             _ => Err(network(&Error::Other)),
         }

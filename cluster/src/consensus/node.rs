@@ -8,6 +8,7 @@ use super::limits::{
 use super::network::{Network, Responder};
 use super::profile::Profile;
 use super::proposer::{self, Proposal, not_leader};
+use super::standing;
 use super::storage::{Closing, StateMachine, Storage};
 use super::types::{NodeId, Raft};
 use super::wire::Wire;
@@ -51,6 +52,8 @@ impl Options {
             election_timeout_max: millis(self.profile.election_max),
             install_snapshot_timeout: millis(self.profile.install_snapshot),
             max_payload_entries: APPEND_ENTRIES,
+            // Voters take turns instead.
+            enable_elect: false,
             snapshot_policy: SnapshotPolicy::LogsSinceLast(self.snapshot_every),
             snapshot_max_chunk_size: SNAPSHOT_PIECE,
             max_in_snapshot_log_to_keep: self.entries_kept,
@@ -109,6 +112,7 @@ pub struct Consensus {
     asked: mpsc::Sender<Proposal>,
     proposer: JoinHandle<()>,
     checkpoints: JoinHandle<()>,
+    standing: JoinHandle<()>,
     closing: Closing,
 }
 
@@ -135,9 +139,10 @@ impl Consensus {
             .await
             .map_err(|_| Error::Stopped)?;
         let (asked, queue) = mpsc::channel(WAITING);
-        let proposer = tokio::spawn(proposer::run(raft.clone(), queue));
+        let proposer = tokio::spawn(proposer::run(raft.clone(), options.profile, queue));
+        let standing = tokio::spawn(standing::run(raft.clone(), options.id, options.profile));
         let checkpoints = tokio::spawn(checkpoint_on_and_on(state.clone()));
-        Ok(Self { raft, state, asked, proposer, checkpoints, closing: closed })
+        Ok(Self { raft, state, asked, proposer, checkpoints, standing, closing: closed })
     }
 
     /// Founds a cluster of these voters, by id and address. To be called on one of them, once; on a
@@ -321,6 +326,7 @@ impl Consensus {
     /// Ends this node's part at once and stores nothing, as a crash would: for simulations.
     pub async fn abandon(&self) {
         self.checkpoints.abort();
+        self.standing.abort();
         let _ = self.raft.shutdown().await;
     }
 
@@ -331,12 +337,13 @@ impl Consensus {
     /// [`Error::Stopped`] when the last checkpoint could not be stored; a restart then applies
     /// more of the log again.
     pub async fn shutdown(self) -> Result<(), Error> {
-        let Self { raft, state, asked, proposer, checkpoints, closing } = self;
+        let Self { raft, state, asked, proposer, checkpoints, standing, closing } = self;
         drop(asked);
         let _ = raft.shutdown().await;
-        // Both end with what they wait for; a panic in them was told by then.
+        // They end with what they wait for; a panic in them was told by then.
         checkpoints.abort();
-        let _ = (proposer.await, checkpoints.await);
+        standing.abort();
+        let _ = (proposer.await, checkpoints.await, standing.await);
         let stored = state.checkpoint().await;
         drop((raft, state));
         closing.wait().await;

@@ -2,7 +2,8 @@
 //! their way new requests gather, so that nothing has to linger for company.
 
 use super::error::Error;
-use super::limits::{ENTRY_BYTES, ENTRY_REQUESTS};
+use super::limits::{ENTRY_BYTES, ENTRY_EVERY, ENTRY_REQUESTS};
+use super::profile::Profile;
 use super::types::{Batch, Raft, Replies, Types};
 use openraft::error::{ClientWriteError, ForwardToLeader};
 use openraft::raft::ClientWriteResponse;
@@ -22,11 +23,11 @@ pub(super) struct Proposal {
 type Tells = Vec<oneshot::Sender<Result<Reply, Error>>>;
 
 /// Proposes until nobody can ask any more, or Raft has stopped.
-pub(super) async fn run(raft: Raft, mut asked: mpsc::Receiver<Proposal>) {
+pub(super) async fn run(raft: Raft, profile: Profile, mut asked: mpsc::Receiver<Proposal>) {
     let mut waiting = VecDeque::new();
     let mut flying = JoinSet::new();
     loop {
-        while flying.len() >= in_flight(&raft) {
+        while flying.len() >= in_flight(&raft, profile) {
             flying.join_next().await;
         }
         if waiting.is_empty() {
@@ -54,10 +55,13 @@ pub(super) async fn run(raft: Raft, mut asked: mpsc::Receiver<Proposal>) {
 }
 
 /// Entries on their way at once. With a second one the next is on the way while the replies to the
-/// first travel; alone, a node would only split what its disk takes in one sync.
-fn in_flight(raft: &Raft) -> usize {
+/// first travel; alone, a node would only split what its disk takes in one sync. Over wide links
+/// there are more: what is in the log when an append is answered goes with the next one, and what
+/// is not has to wait for another round trip.
+fn in_flight(raft: &Raft, profile: Profile) -> usize {
     let voters = raft.metrics().borrow().membership_config.voter_ids().count();
-    if voters > 1 { 2 } else { 1 }
+    let far = profile.heartbeat.as_millis() / ENTRY_EVERY.as_millis();
+    if voters > 1 { far as usize } else { 1 }
 }
 
 /// The next entry, without those that nobody waits for any more: they can be asked again.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use store::sim::SimDisk;
 use threat::entropy::Rng;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use world::{WITHIN, World, client, flag, simulate};
 
 #[test]
@@ -35,6 +35,55 @@ fn three_nodes_survive_the_loss_of_their_leader_and_a_cut() {
         let log = world.settle().await;
         assert_eq!(log.settings().flags()["x"].as_str(), "3");
     });
+}
+
+#[test]
+fn commands_that_follow_each_other_take_a_round_trip_each() {
+    simulate(5, async {
+        let world = World::new(5, 3, 5_000).await;
+        let round_trip = Duration::from_millis(24);
+        world.net.weather(0.0, Duration::ZERO);
+        world.net.apart(round_trip / 2);
+        let leader = world.leader().await;
+        let mut times = Vec::new();
+        for sequence in 1..=60 {
+            let request = Request { client: client(1), sequence, command: flag(sequence) };
+            let since = Instant::now();
+            assert_eq!(leader.propose(request, WITHIN).await.unwrap(), Reply::Done);
+            times.push(since.elapsed());
+        }
+        // All but the first ones, after which it is known what the followers have.
+        let slow: Vec<_> = times.iter().skip(4).filter(|t| **t > round_trip * 5 / 4).collect();
+        assert!(slow.is_empty(), "{slow:?}");
+        // Who is gone is not taken to be there.
+        let (id, others) = (leader.status().leader.unwrap(), [1, 2, 3]);
+        world.net.cut_off(id, &others, true);
+        sleep(Duration::from_secs(2)).await;
+        assert!(leader.status().majority_heard_ms.is_none_or(|ms| ms > 1_500));
+    });
+}
+
+#[test]
+fn a_leader_that_is_killed_while_it_writes_is_replaced_in_time() {
+    for seed in 100..140 {
+        simulate(seed, async {
+            let world = World::new(seed, 3, 5_000).await;
+            let leader = world.leader().await;
+            // One of the others may have the last of these, and the other one not.
+            let write = |n| {
+                let request = Request { client: client(n), sequence: 1, command: flag(n) };
+                tokio::spawn(leader.proposal(request, WITHIN))
+            };
+            let _writes: Vec<_> = (1..50).map(write).collect();
+            sleep(Duration::from_millis(2 + seed % 9)).await;
+            let id = leader.status().leader.unwrap();
+            world.kill(id).await;
+            let since = Instant::now();
+            assert_eq!(world.ask(client(99), 1, flag(1)).await, Reply::Done);
+            let took = since.elapsed();
+            assert!(took < Duration::from_millis(850), "seed {seed}: {took:?}");
+        });
+    }
 }
 
 #[test]
