@@ -4,6 +4,8 @@
 //! allocated, all bytes must be used, and no type with unbounded recursion may pass through here.
 
 use crate::limits::CODEC_BYTES;
+use bincode::enc::write::Writer;
+use bincode::error::{DecodeError, EncodeError};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// Why a value could not be encoded or decoded.
@@ -28,14 +30,25 @@ pub enum Error {
     Trailing(usize),
     /// The value does not serialise.
     #[error("cannot encode: {0}")]
-    Encode(#[from] bincode::error::EncodeError),
+    Encode(#[from] EncodeError),
     /// The bytes are not such a value.
     #[error("cannot decode: {0}")]
-    Decode(#[from] bincode::error::DecodeError),
+    Decode(#[from] DecodeError),
 }
 
 fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_fixed_int_encoding().with_limit::<CODEC_BYTES>()
+}
+
+/// Writes at the end of a vector: `std::io::Write` would pass a result of its own around each field.
+struct Appending<'a>(&'a mut Vec<u8>);
+
+impl Writer for Appending<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> Result<(), EncodeError> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
 }
 
 /// The bytes of `value` under a format `version`.
@@ -49,7 +62,7 @@ pub fn encode<T: Serialize>(version: u8, value: &T) -> Result<Vec<u8>, Error> {
 pub fn encode_into<T: Serialize>(version: u8, value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
     let before = out.len();
     out.push(version);
-    bincode::serde::encode_into_std_write(value, out, config())?;
+    bincode::serde::encode_into_writer(value, Appending(out), config())?;
     let bytes = out.len() - before;
     if bytes > CODEC_BYTES { Err(Error::TooLarge(bytes)) } else { Ok(()) }
 }
@@ -63,7 +76,8 @@ pub fn decode<T: DeserializeOwned>(version: u8, bytes: &[u8]) -> Result<T, Error
     if found != version {
         return Err(Error::Version { found, expected: version });
     }
-    let (value, used) = bincode::serde::decode_from_slice(body, config())?;
+    // Texts are lent from the bytes, not copied on the way into the value.
+    let (value, used) = bincode::serde::borrow_decode_from_slice(body, config())?;
     if used == body.len() { Ok(value) } else { Err(Error::Trailing(body.len() - used)) }
 }
 
