@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
+mod bar;
+
 /// What the help ends with.
 const AFTER: &str = "\
 The file of --cluster names some nodes and the operator's certificate; `watchfire up` writes one:
@@ -30,8 +32,13 @@ pub enum Cluster {
     Promote(Change),
     /// Let a member vote no more
     Demote(Change),
-    /// Let a member go for good; it must own nothing
-    Remove(Change),
+    /// Let a member go for good; what it owns goes to others first
+    Remove(Remove),
+    /// Bar a name, so that its certificates count for nothing, or list the names that are barred
+    #[command(after_help = bar::AFTER)]
+    Bar(bar::Bar),
+    /// Let a name that is barred be one again
+    Unbar(bar::Unbar),
     /// Read the flags that all nodes agree on, or set one
     #[command(after_help = FLAGS)]
     Flag(Flag),
@@ -66,6 +73,15 @@ pub struct Flag {
 }
 
 #[derive(Args)]
+pub struct Remove {
+    #[command(flatten)]
+    change: Change,
+    /// Bar its name first: whoever has its key is shut out at once, until `cluster unbar NAME`
+    #[arg(long)]
+    bar: bool,
+}
+
+#[derive(Args)]
 pub struct Change {
     /// The member's name
     name: String,
@@ -81,9 +97,13 @@ pub fn run(what: &Cluster) -> Result<ExitCode> {
         match what {
             Cluster::Status(common) => status(common).await,
             Cluster::Members(common) => members(common).await,
-            Cluster::Promote(change) => make(change, Ask::Promote(change.name.clone())).await,
-            Cluster::Demote(change) => make(change, Ask::Demote(change.name.clone())).await,
-            Cluster::Remove(change) => make(change, Ask::Remove(change.name.clone())).await,
+            Cluster::Promote(it) => make(it, Ask::Promote(it.name.clone()), false).await,
+            Cluster::Demote(it) => make(it, Ask::Demote(it.name.clone()), false).await,
+            Cluster::Remove(Remove { change: it, bar }) => {
+                make(it, Ask::Remove(it.name.clone()), *bar).await
+            }
+            Cluster::Bar(it) => bar::bar(it).await,
+            Cluster::Unbar(it) => bar::unbar(it).await,
             Cluster::Flag(it) => flag(it).await,
             Cluster::Snapshot(change) => snapshot(change).await,
         }
@@ -169,13 +189,24 @@ async fn members(common: &Common) -> Result<ExitCode> {
     bail!("no node answers\n  {}", why.join("\n  "))
 }
 
-async fn make(change: &Change, asked: Ask) -> Result<ExitCode> {
-    let (fabric, nodes) = operator(&change.common.cluster)?;
+async fn make(change: &Change, asked: Ask, bars: bool) -> Result<ExitCode> {
+    let (fabric, mut nodes) = operator(&change.common.cluster)?;
     let answers = ask_all(&fabric, &nodes).await?;
-    let plan = plan(&answers, &asked)?;
+    let mut plan = plan(&answers, &asked)?;
+    if bars {
+        plan += &format!(". Its name is barred until `watchfire cluster unbar {}`", change.name);
+    }
     if change.plan {
         say(change, "plan", &plan)?;
         return Ok(ExitCode::SUCCESS);
+    }
+    if bars {
+        // By others: who is barred is asked for nothing.
+        let all = answers.values().flatten().flat_map(|s| s.members.values());
+        nodes = all.filter(|m| m.name != change.name).map(|m| m.address.clone()).collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        bar::propose_bar(&fabric, &nodes, &change.name, false, true).await?;
     }
     match ask_leader(&fabric, &nodes, &asked, CHANGE_TIME).await? {
         Told::Done => say(change, "done", &plan)?,

@@ -83,6 +83,8 @@ pub enum Ask {
     },
     /// Something about bundles of models and playbooks, which the layer above reads.
     Models(Vec<u8>),
+    /// Names that are barred. The leader answers.
+    Barred,
 }
 
 /// What a node says.
@@ -119,6 +121,8 @@ pub enum Told {
     Moves(Box<Moves>),
     /// What the layer above says to [`Ask::Models`].
     Models(Vec<u8>),
+    /// Names of nodes and of operators that are barred.
+    Barred(Vec<String>, Vec<String>),
 }
 
 /// How it is with a node, as it sees it.
@@ -180,7 +184,7 @@ pub struct MemberView {
 pub struct Connections {
     /// Those that were greeted.
     pub greeted: u64,
-    /// Those that were turned away, pushed out, or found no room.
+    /// Those that were turned away, pushed out, found no room, or whose word was not taken.
     pub refused: u64,
 }
 

@@ -3,7 +3,8 @@
 //!
 //! Who speaks is in its certificate ([`Identity`]). Nothing of a stranger is decoded: a connection
 //! is answered after its handshake, whose certificate is of this cluster's authority, of this
-//! cluster and of this time. Bytes come and go through a [`Transport`]: no socket is opened here.
+//! cluster and of this time. A [`Judge`] refuses more: who is barred, or says the id of another.
+//! Bytes come and go through a [`Transport`]: no socket is opened here.
 
 pub mod authority;
 mod dial;
@@ -22,7 +23,7 @@ mod writer;
 
 pub use dial::{Delay, Fabric};
 pub use error::Error;
-pub use hello::Caller;
+pub use hello::{Caller, Judge};
 pub use identity::{Identity, Who};
 pub use lane::Lane;
 pub use listen::{Answer, Counts, Gate};

@@ -5,6 +5,7 @@ mod answers;
 mod coordination;
 mod gossip;
 mod links;
+mod standing;
 mod view;
 
 use crate::consensus::{self, Consensus, Options, Profile, Responder, Storage};
@@ -163,6 +164,7 @@ impl Member {
             consensus,
         });
         inner.replication.know(peers(Arc::downgrade(&inner)));
+        inner.fabric.judged_by(standing::ByTheLog::of(&inner));
         let gate = Arc::new(Gate::open(&inner.fabric, listener, inner.clone()));
         // The only place that sets it.
         let _ = inner.gate.set(Arc::downgrade(&gate));
@@ -314,7 +316,7 @@ impl Inner {
             members,
             connections: Connections {
                 greeted: counts.greeted,
-                refused: counts.turned_away + counts.pushed_out + counts.no_room,
+                refused: counts.turned_away + counts.refused + counts.pushed_out + counts.no_room,
             },
             threats: self.replication.status(),
         }

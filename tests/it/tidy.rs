@@ -70,6 +70,7 @@ const TOUCHES_HOST: &[(&str, &str)] = &[
     ("cluster/src/fabric/listen.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/fabric/writer.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/member.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/member/standing.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/replication.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/replication/answers.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/replication/fold.rs", "tokio's clock, which simulations pause"),

@@ -103,7 +103,7 @@ impl MemoryWire {
         // A task of its own: what has arrived is done even if nobody waits for the answer.
         let answer = tokio::spawn(async move {
             pause(there).await;
-            responder.answer(&request).await
+            responder.answer(from, &request).await
         });
         let answer = answer.await.map_err(|_| WireError::Unreachable("it panicked".into()))?;
         let Some(back) = net.travel(to, from) else { return std::future::pending().await };

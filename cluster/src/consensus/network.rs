@@ -60,9 +60,18 @@ impl Responder {
         Self(raft)
     }
 
-    /// The answer to a request. Hostile or damaged bytes get an empty one.
-    pub async fn answer(&self, request: &[u8]) -> Vec<u8> {
+    /// The answer to a request of node `from`. Hostile or damaged bytes get an empty one, and so
+    /// does what speaks in the name of another: candidates and leaders speak for themselves.
+    pub async fn answer(&self, from: NodeId, request: &[u8]) -> Vec<u8> {
         let Ok(call) = codec::decode::<Call>(VERSION, request) else { return Vec::new() };
+        let vote = match &call {
+            Call::Append(rpc) => &rpc.vote,
+            Call::Vote(rpc) => &rpc.vote,
+            Call::Snapshot(rpc) => &rpc.vote,
+        };
+        if vote.leader_id.node_id != from {
+            return Vec::new();
+        }
         let answer = match call {
             Call::Append(rpc) => {
                 self.0.append_entries(rpc).await.map_or(Answer::Stopped, Answer::Append)

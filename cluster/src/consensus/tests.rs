@@ -262,7 +262,7 @@ fn a_disk_that_fails_ends_the_node_and_bytes_of_strangers_do_not() {
         let node = Consensus::start(options, open(), net.wire(1)).await.unwrap();
         node.found(BTreeMap::from([(1, "n1".into())])).await.unwrap();
         for bytes in [&b""[..], b"hello", &[1; 40], &[1, 0, 0, 0, 0, 255, 255, 255, 255]] {
-            node.responder().answer(bytes).await;
+            node.responder().answer(2, bytes).await;
         }
         let request = |sequence| Request { client: client(1), sequence, command: flag(sequence) };
         assert_eq!(node.propose(request(1), WITHIN).await.unwrap(), Reply::Done);

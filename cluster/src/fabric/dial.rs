@@ -2,7 +2,7 @@
 
 use super::error::Error;
 use super::frame::{self, ANSWER, Frame};
-use super::hello::{self, Caller};
+use super::hello::{self, Caller, Judge};
 use super::lane::Lane;
 use super::limits::{
     CONNECT_TIME, FRAME_BYTES, IDLE, LINKS, LOOK, QUEUED, REDIAL_FIRST, REDIAL_LAST, SILENCE,
@@ -12,7 +12,7 @@ use super::transport::{BoxStream, Transport};
 use super::writer;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use threat::entropy::Rng;
 use tokio::io::ReadHalf;
@@ -34,9 +34,14 @@ pub(super) struct Shared {
     credentials: RwLock<Credentials>,
     transport: Arc<dyn Transport>,
     delay: Option<Arc<dyn Delay>>,
+    judge: OnceLock<Box<dyn Judge>>,
 }
 
 impl Shared {
+    pub(super) fn refuses(&self, other: &Caller) -> Option<String> {
+        self.judge.get()?.refuses(other)
+    }
+
     pub(super) fn credentials(&self) -> Credentials {
         // Nothing panics while it is held.
         self.credentials.read().unwrap_or_else(PoisonError::into_inner).clone()
@@ -81,15 +86,25 @@ impl Fabric {
         seed: u64,
     ) -> Self {
         let credentials = RwLock::new(credentials);
-        let shared = Shared { node: AtomicU64::new(0), credentials, transport, delay };
+        let (node, judge) = (AtomicU64::new(0), OnceLock::new());
+        let shared = Shared { node, credentials, transport, delay, judge };
         let (queues, tasks) = (BTreeMap::new(), JoinSet::new());
         let links = Links { queues, tasks, rng: Rng::fork(seed, "fabric") };
         Self { shared: Arc::new(shared), links: Mutex::new(links) }
     }
 
-    /// Says which id this node has, on connections from now on.
+    /// Says which id this node has. Connections that said another are made anew.
     pub fn is_node(&self, id: u64) {
-        self.shared.node.store(id, Ordering::Relaxed);
+        if self.shared.node.swap(id, Ordering::Relaxed) != id {
+            let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+            links.queues.clear();
+        }
+    }
+
+    /// Lets the first judge that is given say whose word is taken, of those that ask and of those
+    /// that are asked. Without one each good certificate is enough, as it is for operators.
+    pub fn judged_by(&self, judge: Box<dyn Judge>) {
+        let _ = self.shared.judge.set(judge);
     }
 
     /// Shows and believes others from now on; connections that are there stay.
@@ -211,6 +226,8 @@ impl Link {
             if let Some(Asked { body, expected, tell }) = next.take() {
                 if expected != 0 && expected != caller.node {
                     let _ = tell.send(Err(Error::OtherNode { found: caller.node, expected }));
+                } else if let Some(reason) = self.shared.refuses(caller) {
+                    let _ = tell.send(Err(Error::NotBelieved(reason)));
                 } else {
                     (number, last) = (number + 1, Instant::now());
                     lock(&waiting).put(number, tell);

@@ -37,6 +37,12 @@ pub enum Error {
         /// Who was asked for.
         expected: u64,
     },
+    /// The other side takes no word of this one.
+    #[error("it refuses: {0}")]
+    Refused(String),
+    /// Who answers is not whom it says, or is barred.
+    #[error("what answers there is not listened to: {0}")]
+    NotBelieved(String),
     /// Speaks another version of the protocol.
     #[error("it speaks version {found} of the protocol, this node {expected}")]
     Protocol {

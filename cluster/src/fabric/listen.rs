@@ -34,6 +34,8 @@ pub struct Counts {
     pub greeted: u64,
     /// Those whose handshake or greeting failed or took too long.
     pub turned_away: u64,
+    /// Greetings and requests of members and operators whose word is not taken.
+    pub refused: u64,
     /// Those that were ended, still without a greeting, to make room for newer ones.
     pub pushed_out: u64,
     /// Members that found no room.
@@ -47,6 +49,7 @@ struct Counters {
     came: AtomicU64,
     greeted: AtomicU64,
     turned_away: AtomicU64,
+    refused: AtomicU64,
     pushed_out: AtomicU64,
     no_room: AtomicU64,
     not_taken: AtomicU64,
@@ -106,6 +109,7 @@ impl Gate {
             came: read(&c.came),
             greeted: read(&c.greeted),
             turned_away: read(&c.turned_away),
+            refused: read(&c.refused),
             pushed_out: read(&c.pushed_out),
             no_room: read(&c.no_room),
             not_taken: read(&c.not_taken),
@@ -150,6 +154,10 @@ impl Inner {
             let at = half_open.iter().position(|(n, _)| *n == number);
             at.and_then(|at| half_open.remove(at))
         };
+        if matches!(greeted, Ok(Err(Error::Refused(_)))) {
+            count(&self.counters.refused);
+            return;
+        }
         let (Ok(Ok((stream, caller))), Some((_, task))) = (greeted, task) else {
             count(&self.counters.turned_away);
             return;
@@ -181,6 +189,10 @@ impl Inner {
         if caller.region().is_none() && !caller.lane.is_for_operators() {
             return Err(Error::NotANode(caller.identity.to_string()));
         }
+        if let Some(reason) = self.shared.refuses(&caller) {
+            hello::refuse(&mut stream, &reason).await?;
+            return Err(Error::Refused(reason));
+        }
         hello::say(&mut stream, said.lane, self.shared.node()).await?;
         Ok((stream, caller))
     }
@@ -199,6 +211,11 @@ impl Inner {
             let Ok(Ok(Some(Frame { number, body }))) = read else { return };
             let Ok(permit) = Arc::clone(&busy).acquire_owned().await else { return };
             if number & ANSWER != 0 || frames.is_closed() {
+                return;
+            }
+            // It is told why when it dials again.
+            if self.shared.refuses(&caller).is_some() {
+                count(&self.counters.refused);
                 return;
             }
             while tasks.try_join_next().is_some() {}

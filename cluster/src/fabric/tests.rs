@@ -98,6 +98,17 @@ async fn members_ask_and_answer_in_any_order() {
 }
 
 #[tokio::test]
+async fn a_node_that_gets_an_id_says_it_on_all_connections() {
+    let (net, cluster) = (MemoryTransport::default(), Cluster::new("acme"));
+    let a = Fabric::new(cluster.node("one"), Arc::new(net.clone()), None, 1);
+    let _b = node(&net, cluster.node("two"), 2, "b");
+    let said = |id: u64| format!("spiffe://acme/node/eu/one {id} 1");
+    assert_eq!(ask(&a, 0, Lane::Control, b"x").await.unwrap(), said(0));
+    a.is_node(7);
+    assert_eq!(ask(&a, 0, Lane::Control, b"x").await.unwrap(), said(7));
+}
+
+#[tokio::test]
 async fn strangers_get_nothing_decoded() {
     let (net, cluster) = (MemoryTransport::default(), Cluster::new("acme"));
     let b = node(&net, cluster.node("two"), 2, "b");

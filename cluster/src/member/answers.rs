@@ -1,11 +1,12 @@
 //! What a node answers, and what only the leader does.
 
+use super::standing::{Standing, is_for_strangers, standing};
 use super::{AGREE_TIME, Inner, Me};
 use crate::consensus::{self, Role};
 use crate::control::{self, Ask, Told};
 use crate::fabric::{Answer, BoxFuture, Caller, Lane, Who};
 use crate::replication::{self, Said};
-use regions::control_log::{Command, ControlLog, Refusal, Reply};
+use regions::control_log::{Command, ControlLog, Refusal, Reply, Request};
 use std::collections::{BTreeMap, BTreeSet};
 use threat::{Text, ThreatId};
 use tokio::time::timeout;
@@ -14,7 +15,7 @@ impl Answer for Inner {
     fn answer<'a>(&'a self, caller: &'a Caller, request: Vec<u8>) -> BoxFuture<'a, Vec<u8>> {
         Box::pin(async move {
             match caller.lane {
-                Lane::Raft => self.responder.answer(&request).await,
+                Lane::Raft => self.responder.answer(caller.node, &request).await,
                 Lane::Control => {
                     let told = match control::decode(&request) {
                         // Within the silence that ends a connection.
@@ -61,11 +62,18 @@ fn flags(log: &ControlLog) -> BTreeMap<String, String> {
 
 impl Inner {
     async fn control(&self, caller: &Caller, ask: Ask) -> Told {
+        match self.consensus.read(|log| standing(log, caller)).1 {
+            Ok(Standing::Stranger) if !is_for_strangers(&ask) => {
+                return Told::Refused(format!("{} is no member here", caller.identity));
+            }
+            Ok(_) => {}
+            Err(reason) => return Told::Refused(reason),
+        }
         let done = match ask {
             Ask::Status => return Told::Status(Box::new(self.status())),
-            Ask::Propose(request) => match self.propose(*request).await {
+            Ask::Propose(request) => match self.proposed(*request).await {
                 Ok(reply) => return Told::Reply(reply),
-                Err(error) => Err(error.into()),
+                Err(failure) => Err(failure),
             },
             Ask::Flags { linearizable: false } => {
                 let (applied, flags) = self.consensus.read(flags);
@@ -88,6 +96,9 @@ impl Inner {
                 Ok(id) => return Told::Id(id),
                 Err(failure) => Err(failure),
             },
+            Ask::Arrive { id, .. } if id != caller.node => {
+                Err(Failure::Refused(format!("node {} cannot arrive as {id}", caller.node)))
+            }
             Ask::Arrive { id, address, incarnation, votes } => match &caller.identity.who {
                 Who::Operator { .. } => Err(Failure::Refused("an operator is no node".into())),
                 Who::Node { region, name } => {
@@ -98,6 +109,7 @@ impl Inner {
             Ask::Promote(name) => self.votes(&name, true).await,
             Ask::Demote(name) => self.votes(&name, false).await,
             Ask::Remove(name) => self.remove(&name).await,
+            Ask::Barred => return self.barred(),
             Ask::LeaderRegions => return Told::Regions(Box::new(self.regions())),
             Ask::WouldMove { region, order } => return self.would_move(&region, order),
             Ask::Release(given_up) => return self.released(caller, &given_up),
@@ -124,6 +136,36 @@ impl Inner {
             Err(replication::Error::Stopped) => Told::Unknown("this node is about to end".into()),
             Err(error) => Told::Refused(error.to_string()),
         }
+    }
+
+    /// Proposes what somebody asks for, unless the cluster could agree on nothing after it.
+    async fn proposed(&self, request: Request) -> Result<Reply, Failure> {
+        if let Command::Bar { name, operator: false } = &request.command {
+            let voters = self.consensus.status().voters;
+            let (_, (votes, left)) = self.consensus.read(|log| {
+                let (present, barred) = (log.nodes().present(), log.barred().nodes());
+                let name_of = |id: &u64| present.get(id).map(|n| &n.name);
+                let votes = voters.iter().any(|id| name_of(id) == Some(name));
+                let is_left = |n: &Text| n != name && !barred.contains(n);
+                (votes, voters.iter().filter(|id| name_of(id).is_none_or(is_left)).count())
+            });
+            if votes && left <= voters.len() / 2 {
+                return Err(Failure::Refused(format!(
+                    "without {name}, {left} of {} voters are left, which agree on nothing; demote \
+                     it first (`watchfire cluster demote {name}`)",
+                    voters.len()
+                )));
+            }
+        }
+        Ok(self.propose(request).await?)
+    }
+
+    fn barred(&self) -> Told {
+        let (_, (nodes, operators)) = self.consensus.read(|log| {
+            let names = |of: &BTreeSet<Text>| of.iter().map(Text::to_string).collect();
+            (names(log.barred().nodes()), names(log.barred().operators()))
+        });
+        Told::Barred(nodes, operators)
     }
 
     /// Where the leader is.

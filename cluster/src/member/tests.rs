@@ -1,6 +1,7 @@
 //! Whole members within one process: they found a cluster, join it, leave it, come back.
 
 mod cuts;
+mod identity;
 mod threats;
 
 use super::*;

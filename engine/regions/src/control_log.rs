@@ -6,6 +6,7 @@
 //! all owners and activations, so that none is ever given out twice.
 
 mod approvals;
+mod barred;
 mod bundles;
 mod clients;
 mod command;
@@ -17,6 +18,7 @@ mod settings;
 mod workloads;
 
 pub use approvals::{Approval, ApprovalId, ApprovalState, Approvals};
+pub use barred::Barred;
 pub use bundles::{Bundle, Bundles, Stage};
 pub use command::{Client, Command, Hash, Request};
 pub use nodes::{Node, Nodes};
@@ -32,7 +34,13 @@ use std::collections::BTreeSet;
 use threat::codec;
 
 /// The format of a snapshot.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
+
+/// The format before it, which is read, too.
+const FORMER: u8 = 1;
+
+/// What the former format had, in its order: all but the names that are barred.
+type Former = (u64, u64, Nodes, Workloads, Bundles, (Playbooks, Settings, Approvals, Clients));
 
 /// Why a snapshot could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +63,7 @@ pub struct ControlLog {
     settings: Settings,
     approvals: Approvals,
     clients: Clients,
+    barred: Barred,
 }
 
 impl ControlLog {
@@ -111,6 +120,11 @@ impl ControlLog {
         &self.approvals
     }
 
+    /// Names whose certificates count for nothing.
+    pub const fn barred(&self) -> &Barred {
+        &self.barred
+    }
+
     /// How many clients' replies are remembered.
     pub fn clients(&self) -> usize {
         self.clients.len()
@@ -124,12 +138,34 @@ impl ControlLog {
         Ok(codec::encode(VERSION, self)?)
     }
 
-    /// The state that [`Self::encode`] wrote.
+    /// The state that [`Self::encode`] wrote, also that of the format before this one.
     ///
     /// # Errors
     /// [`Error::Codec`] when the bytes are not such a state.
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
-        Ok(codec::decode(VERSION, bytes)?)
+        match codec::decode(VERSION, bytes) {
+            Err(codec::Error::Version { found: FORMER, .. }) => Self::decode_former(bytes),
+            decoded => Ok(decoded?),
+        }
+    }
+
+    fn decode_former(bytes: &[u8]) -> Result<Self, Error> {
+        let former: Former = codec::decode(FORMER, bytes)?;
+        let (applied, epoch, nodes, workloads, bundles, rest) = former;
+        let (playbooks, settings, approvals, clients) = rest;
+        let barred = Barred::default();
+        Ok(Self {
+            applied,
+            epoch,
+            nodes,
+            workloads,
+            bundles,
+            playbooks,
+            settings,
+            approvals,
+            clients,
+            barred,
+        })
     }
 
     /// BLAKE3 of all of it: equal on nodes that applied the same.
@@ -144,6 +180,9 @@ impl ControlLog {
         match command {
             Command::AddRegion { region } => self.nodes.add_region(region),
             Command::RemoveRegion { region } => self.remove_region(region),
+            Command::JoinNode { name, .. } if self.barred.nodes().contains(name) => {
+                Err(Refusal::Barred(name.clone()))
+            }
             Command::JoinNode { node, name, region, address, incarnation } => self.nodes.join(
                 *node,
                 Node {
@@ -171,6 +210,8 @@ impl ControlLog {
                 self.settings.wrap_key(key, *node, wrapped, &self.nodes)
             }
             Command::DropKey { key } => self.settings.drop_key(key),
+            Command::Bar { name, operator } => self.barred.bar(name, *operator),
+            Command::Unbar { name, operator } => self.barred.lift(name, *operator),
             Command::RequestApproval { .. }
             | Command::Decide { .. }
             | Command::ExpireApproval { .. } => self.on_approval(index, command),
@@ -284,6 +325,8 @@ impl ControlLog {
     }
 }
 
+#[cfg(test)]
+mod identity_tests;
 #[cfg(test)]
 mod law_tests;
 #[cfg(test)]

@@ -191,20 +191,21 @@ async fn strangers_and_forged_records_are_refused_and_counted() {
     };
     let ask = |of: &Arc<Fabric>, body: Vec<u8>| {
         let of = Arc::clone(of);
-        async move { of.ask("eu-1", 1, lane, body, LONG).await.unwrap() }
+        async move { of.ask("eu-1", 1, lane, body, LONG).await }
     };
-    let before = eu.status().threats.refused;
-    ask(&stranger, body(records(0..3))).await;
-    assert_eq!((eu.status().threats.records, eu.status().threats.refused), (0, before + 1));
+    let (before, at_the_door) = (eu.status().threats.refused, eu.status().connections.refused);
+    assert!(ask(&stranger, body(records(0..3))).await.is_err());
+    assert_eq!((eu.status().threats.records, eu.status().threats.refused), (0, before));
+    assert_eq!(eu.status().connections.refused, at_the_door + 1);
     // A member may say it, and what it forges is left out.
     us.shutdown().await.unwrap();
     let member = world.fabric(&Identity::node("acme", "us", "us-1").unwrap());
     member.is_node(2);
     let mut forged = record(4);
     forged.id = ThreatId(4);
-    ask(&member, body(vec![record(1), forged, record(2)])).await;
+    ask(&member, body(vec![record(1), forged, record(2)])).await.unwrap();
+    assert_eq!((eu.status().threats.records, eu.status().threats.refused), (2, before + 1));
+    ask(&member, vec![7; 50]).await.unwrap();
     assert_eq!((eu.status().threats.records, eu.status().threats.refused), (2, before + 2));
-    ask(&member, vec![7; 50]).await;
-    assert_eq!((eu.status().threats.records, eu.status().threats.refused), (2, before + 3));
     alike(&[&eu, &ap], 2).await;
 }

@@ -4,7 +4,9 @@ use super::cuts::{CutTransport, Cuts};
 use super::*;
 use crate::consensus::Fatal;
 use crate::coordinator::TokioClock;
-use crate::fabric::{Credentials, Identity, MemoryTransport, Silent, Who, authority};
+use crate::fabric::{
+    Credentials, Identity, MemoryListener, MemoryTransport, Silent, Who, authority,
+};
 use ::threat::Timestamp;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -36,6 +38,10 @@ impl World {
         let (Who::Node { name, .. } | Who::Operator { name }) = &identity.who;
         let transport = CutTransport::new(self.net.clone(), name, self.cuts.clone());
         Arc::new(Fabric::new(shown, Arc::new(transport), None, 1))
+    }
+
+    pub fn listen(&self, address: &str) -> MemoryListener {
+        self.net.listen(address)
     }
 
     pub fn operator(&self) -> Arc<Fabric> {

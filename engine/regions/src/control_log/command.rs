@@ -251,4 +251,18 @@ pub enum Command {
         /// Its epoch as the caller knows it.
         expected_epoch: u64,
     },
+    /// Bars a name: its certificates count for nothing from now on, and no node joins under it.
+    Bar {
+        /// The name, of a node that is present or not, or of an operator.
+        name: Text,
+        /// Whether it is an operator's.
+        operator: bool,
+    },
+    /// Lifts that.
+    Unbar {
+        /// The name.
+        name: Text,
+        /// Whether it is an operator's.
+        operator: bool,
+    },
 }

@@ -36,6 +36,9 @@ fn placement() -> impl Strategy<Value = Command> {
         4 => (number(), name(), name(), 0u64..4).prop_map(|(node, name, region, incarnation)| {
             Command::JoinNode { node, name, region, address: "h:1".into(), incarnation }
         }),
+        1 => (name(), any::<bool>(), any::<bool>()).prop_map(|(name, operator, lift)| {
+            if lift { Command::Unbar { name, operator } } else { Command::Bar { name, operator } }
+        }),
         3 => number().prop_map(|node| Command::AdmitNode { node }),
         1 => number().prop_map(|node| Command::LeaveNode { node }),
         3 => (workload(), prop::collection::btree_set(0u32..6, 0..3), name(), name()).prop_map(
@@ -266,7 +269,9 @@ fn the_largest_state_fits_into_a_snapshot() {
     let keys = KEYS * (NAME_BYTES + 8 + NODES * (WRAPPED_BYTES + 16));
     let flags = FLAGS * (NAME_BYTES + FLAG_BYTES + 16);
     let small = WORKLOADS * (2 * NAME_BYTES + 64) + SHARDS as usize * 16 + LEFT_NODES * 8;
-    let nodes = NODES * (2 * NAME_BYTES + ADDRESS_BYTES + 64) + REGIONS * (NAME_BYTES + 8);
+    let nodes = NODES * (2 * NAME_BYTES + ADDRESS_BYTES + 64)
+        + REGIONS * (NAME_BYTES + 8)
+        + 2 * BARRED * (NAME_BYTES + 8);
     let all = replies + approvals + bundles + playbooks + keys + flags + small + nodes;
     assert!(all < 32 << 20, "{all} bytes");
 }

@@ -20,6 +20,10 @@ pub const NODES: usize = 256;
 /// is not of a present node counts as left.
 pub const LEFT_NODES: usize = 4_096;
 
+/// Names that are barred, of nodes and of operators each: a name a day for almost three years, with
+/// certificates that are over after 90 days.
+pub const BARRED: usize = 1_024;
+
 /// Workloads. Several per node, so that load can move in parts.
 pub const WORKLOADS: usize = 1_024;
 

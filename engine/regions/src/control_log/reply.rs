@@ -197,6 +197,9 @@ pub enum Refusal {
         /// Its failover region.
         failover: Text,
     },
+    /// The name of the node is barred.
+    #[error("{0} is barred; `watchfire cluster unbar {0}` lifts it")]
+    Barred(Text),
 }
 
 /// What a part of the log answers.
