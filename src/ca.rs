@@ -8,14 +8,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
+mod invite;
+
 /// What the help ends with.
 const AFTER: &str = "\
-Whoever has ca.key can make nodes of the cluster: keep the folder on one machine that is none, and
-copy to each node ca.pem, its own certificate and its own key.
+Whoever has ca.key can make nodes of the cluster: keep the folder on one machine that is none. Let
+nodes in with `ca invite`, or copy to each node ca.pem, its own certificate and its own key.
 
 Examples:
   watchfire ca init prod                         ca/ca.pem and ca/ca.key
   watchfire ca issue eu-1 --region eu            ca/eu-1.pem and ca/eu-1.key
+  watchfire ca invite eu-4 --region eu           a token for `watchfire join`; no key travels
   watchfire ca issue me --operator               for `watchfire cluster`
   watchfire ca rotate                            a new authority takes over, first step of two";
 
@@ -31,6 +34,8 @@ pub enum Ca {
     },
     /// Make a certificate and key for a node or an operator
     Issue(Issue),
+    /// Let one new node in with a token, which `watchfire join` takes
+    Invite(Box<invite::Arguments>),
     /// Replace the authority in two steps, without losing a member
     #[command(after_help = ROTATE)]
     Rotate {
@@ -86,6 +91,7 @@ pub fn run(what: &Ca) -> Result<ExitCode> {
             let identity = self::issue(folder, &issue.name, region, life)?;
             println!("{}: {identity}, for {} days", file(folder, &issue.name), issue.days);
         }
+        Ca::Invite(arguments) => return invite::run(arguments),
         Ca::Rotate { finish, folder } => rotate(&folder.path, *finish)?,
     }
     Ok(ExitCode::SUCCESS)

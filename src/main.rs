@@ -16,6 +16,7 @@ mod detect;
 mod evaluate;
 mod explain;
 mod generate;
+mod join;
 mod label;
 mod models;
 mod node;
@@ -92,6 +93,8 @@ enum Command {
     Up(up::Arguments),
     /// Run one node of a cluster
     Node(node::Arguments),
+    /// Make a node of this machine with a token, and run it
+    Join(join::Arguments),
     /// Send logs to a cluster, which judges them and says what it keeps
     Send(send::Arguments),
     /// Look at the members of a cluster, and change them
@@ -153,6 +156,7 @@ fn main() -> ExitCode {
         Command::Generate(arguments) => generate::run(arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
+        Command::Join(arguments) => join::run(&arguments),
         Command::Send(arguments) => send::run(&arguments),
         Command::Cluster(what) => cluster::run(&what),
         Command::Threats(what) => threats::run(&what),

@@ -42,6 +42,13 @@ pub struct Arguments {
     while_stdin: bool,
 }
 
+impl Arguments {
+    /// A node that joins by its seeds, or goes on as the member it is.
+    pub fn of(config: PathBuf, while_stdin: bool) -> Self {
+        Self { config, found: false, end_when_ready: false, while_stdin }
+    }
+}
+
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let config = node_config(&arguments.config)?;
     crate::runtime()?.block_on(async {

@@ -12,6 +12,7 @@ mod error;
 mod frame;
 mod hello;
 mod identity;
+pub mod joining;
 mod lane;
 pub mod limits;
 mod listen;

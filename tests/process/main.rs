@@ -12,6 +12,7 @@ mod conn;
 mod deploy;
 mod evaluate;
 mod follow;
+mod joining;
 mod kills;
 mod label;
 mod quality;

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod cluster_files;
 pub mod datagrams;
 pub mod follow;
+pub mod joining;
 pub mod output;
 pub mod paths;
 pub mod read;

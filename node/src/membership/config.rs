@@ -166,7 +166,7 @@ impl OperatorConfig {
 }
 
 /// Checks that it is `host:port`.
-fn address(field: &'static str, text: &str) -> Result<(), Error> {
+pub(crate) fn address(field: &'static str, text: &str) -> Result<(), Error> {
     let port = text.rsplit_once(':').and_then(|(host, port)| {
         (!host.is_empty()).then_some(())?;
         port.parse::<u16>().ok()
