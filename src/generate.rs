@@ -3,10 +3,10 @@
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use simulations::traffic::writers::{Format, Writer, labels};
-use simulations::traffic::{Campaign, Scenario, Traffic};
+use simulations::traffic::{Campaign, Label, Scenario, Traffic};
 use std::fs::File;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use threat::Timestamp;
 
@@ -60,7 +60,37 @@ pub struct Arguments {
     scanner: bool,
 }
 
-pub fn run(arguments: Arguments) -> Result<ExitCode> {
+impl Arguments {
+    /// A day with attacks of three kinds, into a folder.
+    pub fn day(out: PathBuf) -> Self {
+        Self {
+            out,
+            seed: 1,
+            hours: 10.0,
+            start: START + 8 * 3_600,
+            hosts: 60,
+            users: 40,
+            rate: None,
+            campaign: ["scan", "beacon", "brute-force"].map(String::from).to_vec(),
+            format: ["zeek-tsv", "auth"].map(String::from).to_vec(),
+            labelled: false,
+            scanner: false,
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    let dir = &arguments.out;
+    let (lines, campaigns) = write(arguments)?;
+    let truth = truth(dir);
+    println!("{lines} records in {}, campaigns in {}", dir.display(), truth.display());
+    campaigns.iter().for_each(|campaign| println!("  {campaign}"));
+    println!("next: watchfire detect {}", dir.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Writes the traffic. How many records there are, and the attacks among them, in words.
+pub fn write(arguments: &Arguments) -> Result<(u64, Vec<String>)> {
     let mut scenario = Scenario {
         seed: arguments.seed,
         start: Timestamp::from_micros(arguments.start * 1_000_000),
@@ -102,14 +132,15 @@ pub fn run(arguments: Arguments) -> Result<ExitCode> {
         writer.end(file, scenario.end())?;
         file.flush()?;
     }
-    // Beside the folder, so that `detect` on the folder does not read the answers.
-    let truth = dir.with_extension("labels.csv");
-    labels::write(&mut File::create(&truth)?, traffic.labels())?;
-    println!("{lines} records in {}, campaigns in {}", dir.display(), truth.display());
-    for label in traffic.labels() {
+    labels::write(&mut File::create(truth(dir))?, traffic.labels())?;
+    let told = |label: &Label| {
         let actors: Vec<String> = label.actors.iter().map(ToString::to_string).collect();
-        println!("  {}: {} records by {}", label.kind.name(), label.records, actors.join(", "));
-    }
-    println!("next: watchfire detect {}", dir.display());
-    Ok(ExitCode::SUCCESS)
+        format!("{}: {} records by {}", label.kind.name(), label.records, actors.join(", "))
+    };
+    Ok((lines, traffic.labels().iter().map(told).collect()))
+}
+
+/// Where the truth is: beside the folder, so that `detect` on the folder does not read the answers.
+fn truth(dir: &Path) -> PathBuf {
+    dir.with_extension("labels.csv")
 }

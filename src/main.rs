@@ -153,7 +153,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Evaluate(what) => evaluate::run(&what),
-        Command::Generate(arguments) => generate::run(arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),
         Command::Join(arguments) => join::run(&arguments),

@@ -79,6 +79,43 @@ pub struct Arguments {
     quiet: bool,
 }
 
+impl Arguments {
+    /// What feeds a cluster on this machine: logs, with where they stand noted in `state`.
+    pub fn feed(
+        paths: Vec<PathBuf>,
+        durability: Durability,
+        cluster: PathBuf,
+        state: PathBuf,
+    ) -> Self {
+        Self {
+            paths,
+            to: None,
+            durability,
+            source: None,
+            again: false,
+            patience: 60,
+            year: None,
+            state: Some(state),
+            cluster,
+            output: Output::Text,
+            quiet: false,
+        }
+    }
+}
+
+/// Sends the logs of the arguments to their ends; what could not be sent is told.
+pub async fn feed(arguments: &Arguments) -> Result<()> {
+    let (places, problems) = paths::logs(&arguments.paths);
+    for (name, why) in &problems {
+        eprintln!("watchfire: {name}: {why}");
+    }
+    if places.is_empty() {
+        bail!("nothing to send: {}", paths::nothing(&arguments.paths));
+    }
+    all(arguments, &places).await?;
+    Ok(())
+}
+
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let (places, problems) = paths::logs(&arguments.paths);
     for (name, why) in &problems {

@@ -3,11 +3,14 @@
 use crate::asking::{Answers, ask_all};
 use crate::ca;
 use crate::cluster::print;
+use crate::{generate, send};
 use anyhow::{Context, Result, bail};
 use clap::Args;
+use node::datapath::message::Durability;
 use node::host::cluster_files::write;
 use node::membership::config::Template;
 use node::membership::operator;
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
@@ -39,6 +42,8 @@ folder, the same cluster goes on. The first node of each region votes, in up to 
 Examples:
   watchfire up                                three regions of one node
   watchfire up --nodes 3 --wan 80ms           nine nodes, 80 ms between regions
+  watchfire up --feed generate                and a made-up day with attacks in it to judge
+  watchfire up --feed /var/log/zeek           and your own logs
   watchfire cluster status                    in another terminal: both lights of each node";
 
 #[derive(Args)]
@@ -60,6 +65,14 @@ pub struct Arguments {
     /// Port of the first node; the others follow
     #[arg(long, default_value_t = 7800)]
     port: u16,
+    /// Log or folder of logs that the cluster gets once it is ready, as fast as it takes it, as by
+    /// `watchfire send`; may be given several times. `generate` makes a day with attacks in it, in
+    /// the cluster's folder. Started again it goes on where it was
+    #[arg(long, value_name = "PATH|generate")]
+    feed: Vec<PathBuf>,
+    /// What an acknowledgement of the feed promises: local, region or global
+    #[arg(long, default_value = "region", requires = "feed")]
+    durability: Durability,
 }
 
 fn milliseconds(text: &str) -> Result<u64, String> {
@@ -91,8 +104,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let stopped = match told {
             Ok(Some(answers)) => {
                 print(&answers);
-                next(&arguments.folder);
-                watch(&nodes, &mut children).await
+                next(arguments);
+                tokio::select! {
+                    stopped = watch(&nodes, &mut children) => stopped,
+                    never = feed(arguments) => match never {},
+                }
             }
             Ok(None) => Ok(()),
             Err(error) => Err(error),
@@ -223,7 +239,45 @@ async fn ready(a: &Arguments, nodes: &[Planned], children: &mut [Child]) -> Resu
     }
 }
 
-fn next(folder: &Path) {
+/// Feeds the cluster, which goes on whatever comes of it.
+async fn feed(arguments: &Arguments) -> Infallible {
+    if !arguments.feed.is_empty()
+        && let Err(error) = fed(arguments).await
+    {
+        eprintln!("watchfire: the feed has ended, the cluster goes on: {}", crate::told(&error));
+    }
+    std::future::pending().await
+}
+
+async fn fed(arguments: &Arguments) -> Result<()> {
+    let mut paths = arguments.feed.clone();
+    for path in paths.iter_mut().filter(|p| **p == Path::new("generate")) {
+        let folder = arguments.folder.join("generated");
+        *path = folder.clone();
+        if !folder.exists() {
+            tokio::task::spawn_blocking(move || day(&folder)).await??;
+        }
+    }
+    let (cluster, state) = (arguments.folder.join("operator.toml"), arguments.folder.join("sent"));
+    let sending = send::Arguments::feed(paths, arguments.durability, cluster, state);
+    send::feed(&sending).await
+}
+
+/// Makes a day, so that it is there whole or not at all.
+fn day(folder: &Path) -> Result<()> {
+    let parts = folder.with_extension("new");
+    if parts.exists() {
+        std::fs::remove_dir_all(&parts)?;
+    }
+    let (lines, campaigns) = generate::write(&generate::Arguments::day(parts.clone()))?;
+    std::fs::rename(&parts, folder)?;
+    println!("{lines} records were made in {}, with attacks in them:", folder.display());
+    campaigns.iter().for_each(|campaign| println!("  {campaign}"));
+    Ok(())
+}
+
+fn next(arguments: &Arguments) {
+    let folder = &arguments.folder;
     let file = folder.join("operator.toml");
     let cluster = if file == Path::new("watchfire-cluster/operator.toml") {
         String::new()
@@ -234,6 +288,10 @@ fn next(folder: &Path) {
     println!("  watchfire cluster status{cluster}");
     println!("  watchfire cluster members{cluster}");
     println!("  watchfire region status{cluster}");
+    if arguments.feed.is_empty() {
+        println!("  watchfire send PATH{cluster}");
+    }
+    println!("  watchfire threats list{cluster}");
     println!("Logs and state are in {}. Ctrl-C ends all nodes.", folder.display());
 }
 

@@ -11,6 +11,7 @@ mod command;
 mod conn;
 mod deploy;
 mod evaluate;
+mod feed;
 mod follow;
 mod joining;
 mod kills;
