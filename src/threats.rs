@@ -26,7 +26,8 @@ const TOLD_IDS: u32 = 16;
 const AFTER: &str = "\
 Every node of a cluster keeps all threats, and tells the others what changed within a tenth of a
 second. So any node answers, also one that is cut off: with what it knows. Without --node the first
-one that answers is asked.
+one that answers is asked. A closed threat goes 30 days after the last word on it (`[threats]
+retention_days` of node.toml); `cluster status --output json` counts what went.
 
 Examples:
   watchfire threats list --severity high --open    what is to be looked at, the gravest first

@@ -178,6 +178,7 @@ impl Member {
         tasks.spawn(arrive(Arc::clone(&inner), seeds, founds));
         tasks.spawn(coordination::attend(Arc::clone(&inner)));
         tasks.spawn(coordination::lead(Arc::clone(&inner)));
+        tasks.spawn(gossip::collect(Arc::clone(&inner)));
         Ok(Self { inner, gate, tasks })
     }
 

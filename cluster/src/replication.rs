@@ -2,10 +2,11 @@
 //! tells others what changed, and finds what got lost by comparing.
 //!
 //! Nothing here is agreed on. Records join ([`regions::threats`]), so a node that is cut off goes
-//! on folding, and what it knows reaches the others when the link heals. Closed records are kept:
-//! one that is removed would come back open from a node that was away when it was closed.
+//! on folding, and what it knows reaches the others when the link heals. Closed records are kept
+//! for a retention, and go once all nodes have them ([`regions::threats::collection`]).
 
 mod answers;
+mod collection;
 mod disk;
 mod fold;
 mod gossip;
@@ -16,7 +17,7 @@ mod status;
 mod wire;
 mod writer;
 
-pub use peers::Peer;
+pub use peers::{Around, Peer};
 pub use query::{Page, Query, Rank};
 pub use regions::threats::{Record, Said};
 pub use status::{PeerStatus, ThreatsStatus};
@@ -46,8 +47,8 @@ pub const FILE: &str = "threats.redb";
 /// What time it is, for stamps of what people say.
 pub type Wall = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// The other members that are there, by id.
-pub type Peers = Box<dyn Fn() -> BTreeMap<u64, Peer> + Send + Sync>;
+/// The other members that are there, and what is agreed on about closed threats.
+pub type Peers = Box<dyn Fn() -> Around + Send + Sync>;
 
 /// Why replication could not do it.
 #[derive(Debug, thiserror::Error)]
@@ -103,6 +104,9 @@ pub enum Error {
     /// A node refuses.
     #[error("it refuses: {0}")]
     Refused(String),
+    /// Two nodes are about to move to another floor, one after the other; they ask again soon.
+    #[error("its floor for closed threats is another one: one of both has not read of it yet")]
+    OtherFloor,
     /// A node answers something else than it was asked, or could not take all of it.
     #[error("it answers something else")]
     Answer,
@@ -119,6 +123,7 @@ pub struct Storage {
     last: Stamp,
     on_thread: bool,
     fatal: Fatal,
+    retention: Duration,
 }
 
 impl Storage {
@@ -151,7 +156,15 @@ impl Storage {
     fn load(disk: ThreatDisk, cluster: &str, on_thread: bool, fatal: Fatal) -> Result<Self, Error> {
         let mut state = ThreatState::with_limits(digest::key_of(cluster), Limits::default());
         let last = disk.load(&mut state)?;
-        Ok(Self { disk, state, last, on_thread, fatal })
+        let retention = limits::RETENTION;
+        Ok(Self { disk, state, last, on_thread, fatal, retention })
+    }
+
+    /// Keeps closed threats for so long. That of the node that leads counts.
+    #[must_use]
+    pub fn retaining(mut self, retention: Duration) -> Self {
+        self.retention = retention;
+        self
     }
 }
 
@@ -166,6 +179,7 @@ struct Counters {
     refused: AtomicU64,
     taken: AtomicU64,
     sent: AtomicU64,
+    other_floor: AtomicU64,
 }
 
 /// The threats of one node, as it shares them with others.
@@ -178,6 +192,7 @@ pub struct Replication {
     writer: Writer,
     links: Mutex<Links>,
     repairs: Semaphore,
+    retention: Duration,
     counters: Counters,
     peers: OnceLock<Peers>,
 }
@@ -196,7 +211,7 @@ impl Replication {
         wall: Wall,
         fabric: Arc<Fabric>,
     ) -> Arc<Self> {
-        let Storage { disk, state, last, on_thread, fatal } = storage;
+        let Storage { disk, state, last, on_thread, fatal, retention } = storage;
         let held = Arc::new(Mutex::new(Held { state, clock: HybridClock::new(replica, last) }));
         let commits = Commits { disk, held: Arc::clone(&held), fatal };
         let writer = if on_thread { Writer::thread(commits) } else { Writer::inline(commits) };
@@ -209,6 +224,7 @@ impl Replication {
             writer,
             links: Mutex::default(),
             repairs: Semaphore::new(REPAIRS),
+            retention,
             counters: Counters::default(),
             peers: OnceLock::new(),
         })
@@ -229,14 +245,20 @@ impl Replication {
         self.replica.node
     }
 
+    fn around(&self) -> Around {
+        let mut around = self.peers.get().map(|peers| peers()).unwrap_or_default();
+        around.peers.remove(&self.id());
+        around
+    }
+
     fn peers(&self) -> BTreeMap<u64, Peer> {
-        let mut peers = self.peers.get().map(|peers| peers()).unwrap_or_default();
-        peers.remove(&self.id());
-        peers
+        self.around().peers
     }
 
     /// What is known of a threat.
     pub fn get(&self, id: ThreatId) -> Option<Record> {
+        // What is given may be told to others.
+        self.settle(&self.around());
         lock(&self.held).state.get(id).cloned()
     }
 
@@ -245,13 +267,19 @@ impl Replication {
         let peers = lock(&self.links).status(Instant::now());
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let held = lock(&self.held);
-        let state = &held.state;
+        let (state, collected) = (&held.state, held.state.collected());
         ThreatsStatus {
             records: state.len() as u64,
             bytes: state.bytes() as u64,
             digest: format!("{:016x}", state.digests().all()),
             turned_away: state.turned_away(),
             refused: read(&self.counters.refused),
+            floor: state.floor(),
+            collected: collected.collected,
+            kept: collected.kept,
+            thrown_away: collected.thrown_away,
+            below_floor: collected.below,
+            other_floor: read(&self.counters.other_floor),
             untold: state.changed() as u64,
             unstored: state.unstored() as u64,
             taken: read(&self.counters.taken),

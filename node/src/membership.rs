@@ -138,8 +138,7 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Ru
     };
     // The files are locked from here on: two processes cannot be one node.
     cluster_files::folder(&config.data)?;
-    let storage = Storage::open(&config.data, fatal.clone())?;
-    let threats = replication::Storage::open(&config.data, &config.cluster, fatal)?;
+    let (storage, threats) = open(config, fatal)?;
     let wan: Option<Arc<dyn Delay>> = (config.wan_ms > 0).then(|| {
         let wan = Wan { own: config.region.clone(), one_way: config.one_way() };
         Arc::new(wan) as Arc<dyn Delay>
@@ -189,6 +188,13 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Ru
         cluster_files::is(config, &who)?;
     }
     Ok(Running { member, data, models, fabric })
+}
+
+/// Opens what the node must not forget, and the threats that it knows.
+fn open(config: &NodeConfig, fatal: Fatal) -> Result<(Storage, replication::Storage), Error> {
+    let storage = Storage::open(&config.data, fatal.clone())?;
+    let threats = replication::Storage::open(&config.data, &config.cluster, fatal)?;
+    Ok((storage, threats.retaining(config.retention())))
 }
 
 /// Reads the certificates anew: new connections show and believe these.

@@ -1,10 +1,14 @@
 //! What replication needs of a member.
 
 use super::{Inner, Me};
+use crate::consensus::Role;
+use crate::coordinator::limits::ROUND_TIME;
 use crate::fabric::Fabric;
-use crate::replication::{Peer, Peers, Replication, Storage, Wall};
+use crate::replication::{Around, Peer, Peers, Replication, Storage, Wall};
 use regions::clock::Replica;
+use regions::threats::collection::Floor;
 use std::sync::{Arc, Weak};
+use tokio::time::sleep;
 
 /// The replication of a node.
 pub(super) fn replication_of(
@@ -31,8 +35,32 @@ pub(super) fn peers(inner: Weak<Inner>) -> Peers {
                 name: n.name.to_string(),
                 address: n.address.to_string(),
             };
-            there.map(|(id, n)| (*id, peer(n))).collect()
+            let peers = there.map(|(id, n)| (*id, peer(n))).collect();
+            Around { peers, floor: Floor::of(log.settings()) }
         });
         known
     })
+}
+
+/// Has closed threats collected, whenever this node leads.
+pub(super) async fn collect(inner: Arc<Inner>) {
+    let every = inner.replication.collect_every();
+    loop {
+        sleep(every).await;
+        let (consensus, replication) = (&inner.consensus, &inner.replication);
+        if consensus.status().role != Role::Leader || replication.raise_floor().is_none() {
+            continue;
+        }
+        // A leader must have moved to the last floor before it says who is away for the next.
+        if consensus.read_linearizable(ROUND_TIME, |_| ()).await.is_err() {
+            continue;
+        }
+        let Some(command) = replication.raise_floor() else { continue };
+        // What came of it is seen in the log.
+        if let Ok(reply) = consensus.proposal(inner.request(command), ROUND_TIME).await
+            && let Some(refusal) = reply.refusal()
+        {
+            tracing::info!("closed threats are not collected now: {refusal}");
+        }
+    }
 }

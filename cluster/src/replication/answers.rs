@@ -1,10 +1,12 @@
 //! What a node answers on the lane of gossip.
 
+use super::gossip::Step;
 use super::wire::{self, Gossip, Heard};
-use super::{Held, Replication, lock};
+use super::{Error, Held, Replication, lock};
 use crate::fabric::{Caller, Who};
 use regions::threats::{Record, Taken};
 use std::sync::atomic::Ordering;
+use threat::Timestamp;
 use tokio::time::Instant;
 
 impl Replication {
@@ -23,11 +25,15 @@ impl Replication {
 
     async fn hear(&self, caller: &Caller, request: &[u8]) -> Heard {
         match wire::decode(request) {
-            Ok(Gossip::Records(records)) => self.take(records).await,
-            Ok(Gossip::Compare(message)) => {
+            Ok(Gossip::Records { floor, records }) => self.take(floor, records).await,
+            Ok(Gossip::Compare { floor, message }) => {
                 lock(&self.links).asked(caller.node, Instant::now());
-                match self.step(message).await {
-                    Ok((messages, repaired, cut)) => Heard::Compared { messages, repaired, cut },
+                let now = (self.wall)();
+                match self.step(floor, message).await {
+                    Ok(Step { messages, repaired, cut, lacks }) => {
+                        Heard::Compared { messages, repaired, cut, lacks, now }
+                    }
+                    Err(Error::OtherFloor) => self.other_floor(),
                     Err(error) => Heard::Refused(error.to_string()),
                 }
             }
@@ -38,21 +44,29 @@ impl Replication {
         }
     }
 
+    fn other_floor(&self) -> Heard {
+        self.counters.other_floor.fetch_add(1, Ordering::Relaxed);
+        Heard::OtherFloor
+    }
+
     fn is_member(&self, caller: &Caller) -> bool {
         let Who::Node { name, .. } = &caller.identity.who else { return false };
         self.peers().get(&caller.node).is_some_and(|peer| peer.name == *name)
     }
 
-    async fn take(&self, records: Vec<Record>) -> Heard {
+    async fn take(&self, floor: Option<Timestamp>, records: Vec<Record>) -> Heard {
         let now = (self.wall)();
         let (mut no_room, mut refused, mut taken, mut first) = (0, 0, 0, None);
         {
             let mut held = lock(&self.held);
+            if Self::same_floor(floor, &held).is_err() {
+                return self.other_floor();
+            }
             let Held { state, clock } = &mut *held;
             for record in records {
                 match state.receive(record, clock, now) {
                     Ok(Taken::NoRoom) => no_room += 1,
-                    Ok(Taken::Known) => {}
+                    Ok(Taken::Known | Taken::Below) => {}
                     Ok(Taken::New | Taken::Grown) => taken += 1,
                     Err(error) => {
                         refused += 1;

@@ -53,9 +53,9 @@ impl Replication {
         within: Duration,
     ) -> Result<Vec<u64>, Error> {
         let until = Instant::now() + within;
-        let mut frames = Vec::new();
+        let (mut frames, floor) = (Vec::new(), lock(&self.held).state.floor());
         for part in parts(&records) {
-            frames.push(wire::encode(&Gossip::Records(part.to_vec()))?);
+            frames.push(wire::encode(&Gossip::Records { floor, records: part.to_vec() })?);
         }
         let (known, frames) = (self.peers(), Arc::new(frames));
         let mut tasks = JoinSet::new();
@@ -102,6 +102,7 @@ impl Replication {
     /// # Errors
     /// [`Error::Record`], [`Error::Stopped`], [`Error::NotTaken`].
     pub async fn handle(&self, id: ThreatId, said: &Said) -> Result<Record, Error> {
+        self.settle(&self.around());
         let now = (self.wall)();
         let record = {
             let mut held = lock(&self.held);

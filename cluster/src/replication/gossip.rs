@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use threat::Timestamp;
 use threat::entropy::Rng;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -30,6 +31,21 @@ struct Round {
     repaired: u64,
     /// Bytes both ways.
     bytes: usize,
+    /// Something that this one has may not be at the other one.
+    left_out: bool,
+}
+
+/// What one message of a comparison led to.
+#[derive(Debug)]
+pub(super) struct Step {
+    /// What to say next.
+    pub messages: Vec<Message>,
+    /// Records that were new or added something.
+    pub repaired: u64,
+    /// Whether a limit left something out.
+    pub cut: bool,
+    /// Whether something that the other one has could not be taken.
+    pub lacks: bool,
 }
 
 /// Tells and compares until the task is ended. `seed` draws the nodes to compare with, and when.
@@ -42,7 +58,12 @@ pub(super) async fn run(own: Arc<Replication>, seed: u64) {
     loop {
         tick.tick().await;
         while tasks.try_join_next().is_some() {}
-        let peers = own.peers();
+        let around = own.around();
+        // A disk that fails ends the node by itself.
+        if own.settle(&around) && own.writer.stored().await.is_err() {
+            return;
+        }
+        let peers = around.peers;
         lock(&own.links).know(&peers);
         own.tell(&peers, &mut tasks);
         let now = Instant::now();
@@ -74,12 +95,15 @@ impl Replication {
     /// Tells what changed to all that answer and are not behind.
     fn tell(self: &Arc<Self>, peers: &BTreeMap<u64, Peer>, tasks: &mut JoinSet<()>) {
         for _ in 0..BATCHES {
-            let records = lock(&self.held).state.take_changed(TOLD_RECORDS, TOLD_BYTES);
+            let (floor, records) = {
+                let state = &mut lock(&self.held).state;
+                (state.floor(), state.take_changed(TOLD_RECORDS, TOLD_BYTES))
+            };
             if records.is_empty() {
                 return;
             }
             // Records within their limits have bytes.
-            let Ok(body) = wire::encode(&Gossip::Records(records)) else { return };
+            let Ok(body) = wire::encode(&Gossip::Records { floor, records }) else { return };
             for (&id, peer) in peers {
                 if lock(&self.links).may_tell(id) {
                     let (own, body) = (Arc::clone(self), body.clone());
@@ -122,18 +146,27 @@ impl Replication {
     }
 
     async fn round(&self, id: u64, address: &str) -> Result<Round, Error> {
-        let first = anti_entropy::begin(&lock(&self.held).state);
+        let now = (self.wall)();
+        let (first, mark, floor) = {
+            let state = &lock(&self.held).state;
+            (anti_entropy::begin(state), state.mark(now), state.floor())
+        };
         let mut queue = VecDeque::from([first]);
-        let (mut round, mut repairs) = (Round::default(), None);
+        let (mut round, mut repairs, mut theirs) = (Round::default(), None, now);
         for step in 0..STEPS {
             let Some(message) = queue.pop_front() else { break };
-            let body = wire::encode(&Gossip::Compare(message))?;
+            let body = wire::encode(&Gossip::Compare { floor, message })?;
             round.bytes += body.len();
             let answer = self.ask_bytes(id, address, body, ASK_TIME).await?;
             round.bytes += answer.len();
             let (messages, repaired, cut) = match wire::decode(&answer)? {
-                Heard::Compared { messages, repaired, cut } => (messages, repaired, cut),
+                Heard::Compared { messages, repaired, cut, lacks, now } => {
+                    round.left_out |= cut || lacks || messages.len() > STEPS;
+                    theirs = theirs.min(now);
+                    (messages, repaired, cut)
+                }
                 Heard::Refused(reason) => return Err(Error::Refused(reason)),
+                Heard::OtherFloor => return Err(Error::OtherFloor),
                 Heard::Stored { .. } => return Err(Error::Answer),
             };
             if step == 0 {
@@ -153,21 +186,30 @@ impl Replication {
             round.repaired += repaired;
             round.cut |= cut;
             for message in messages.into_iter().take(STEPS) {
-                let (next, repaired, cut) = self.step(message).await?;
-                queue.extend(next);
+                let Step { messages, repaired, cut, .. } = self.step(floor, message).await?;
+                queue.extend(messages);
                 round.repaired += repaired;
                 round.cut |= cut;
+                round.left_out |= cut;
             }
+        }
+        if queue.is_empty() && !round.left_out {
+            lock(&self.held).state.told(id, mark, theirs);
         }
         Ok(round)
     }
 
-    /// Takes one message of a comparison; what to say next, once what it brought is on the disk.
-    pub(super) async fn step(&self, message: Message) -> Result<(Vec<Message>, u64, bool), Error> {
-        let brings = matches!(message, Message::Records { .. });
+    /// Takes one message of a comparison; what to say next, once all that is known here is on the
+    /// disk: who hears that both know the same relies on it.
+    pub(super) async fn step(
+        &self,
+        floor: Option<Timestamp>,
+        message: Message,
+    ) -> Result<Step, Error> {
         let now = (self.wall)();
         let answer = {
             let mut held = lock(&self.held);
+            Self::same_floor(floor, &held)?;
             let super::Held { state, clock, .. } = &mut *held;
             anti_entropy::answer(state, clock, now, message)
         };
@@ -177,10 +219,8 @@ impl Replication {
         if let Some(error) = answer.refused.first() {
             tracing::warn!("{} records of another node are refused: {error}", answer.refused.len());
         }
-        if brings {
-            self.writer.stored().await?;
-        }
-        Ok((answer.messages, repaired, answer.cut))
+        self.writer.stored().await?;
+        Ok(Step { messages: answer.messages, repaired, cut: answer.cut, lacks: answer.lacks })
     }
 
     /// Pushes records to a node, until they are on its disk.
@@ -194,6 +234,7 @@ impl Replication {
         match wire::decode(&self.ask_bytes(id, address, body, within).await?)? {
             Heard::Stored { no_room: 0, refused: 0 } => Ok(()),
             Heard::Refused(reason) => Err(Error::Refused(reason)),
+            Heard::OtherFloor => Err(Error::OtherFloor),
             Heard::Stored { .. } | Heard::Compared { .. } => Err(Error::Answer),
         }
     }

@@ -55,6 +55,16 @@ pub const WAITING: usize = 1_024;
 /// redb's page cache: commits write pages that were read shortly before.
 pub const CACHE_BYTES: usize = 64 << 20;
 
+/// Time for which closed threats are kept, unless a node is told otherwise: a node that is away for
+/// less takes nothing anew when it is back, and people look at what was closed for about as long.
+pub const RETENTION: Duration = Duration::from_secs(30 * 24 * 3_600);
+
+/// Least and greatest time between two looks whether closed threats are to be collected. A look
+/// goes through all records.
+pub const COLLECT_AT_LEAST: Duration = Duration::from_millis(200);
+/// See [`COLLECT_AT_LEAST`].
+pub const COLLECT_AT_MOST: Duration = Duration::from_secs(3_600);
+
 /// Threats of one page for an operator.
 pub const PAGE: usize = 1_000;
 

@@ -2,7 +2,8 @@
 
 use super::limits::{ASKED_LATELY, IN_FLIGHT, PROBE_EVERY};
 use super::status::PeerStatus;
-use std::collections::BTreeMap;
+use regions::threats::collection::Floor;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 
 /// Another member.
@@ -12,6 +13,15 @@ pub struct Peer {
     pub name: String,
     /// Where it listens.
     pub address: String,
+}
+
+/// The other members, and what is agreed on about closed threats.
+#[derive(Clone, Debug, Default)]
+pub struct Around {
+    /// By id.
+    pub peers: BTreeMap<u64, Peer>,
+    /// Below which floor they are gone.
+    pub floor: Option<Floor>,
 }
 
 /// What is known of the link to one.
@@ -101,6 +111,11 @@ impl Links {
     pub fn idle(&self) -> Vec<u64> {
         let idle = |link: &Link| link.answers && !link.comparing;
         self.0.iter().filter(|(_, link)| idle(link)).map(|(id, _)| *id).collect()
+    }
+
+    /// Those that answer.
+    pub fn answering(&self) -> BTreeSet<u64> {
+        self.0.iter().filter(|(_, link)| link.answers).map(|(id, _)| *id).collect()
     }
 
     /// A comparison begins; false when one is under way.

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use threat::Timestamp;
 
 /// How it is with the replicated threats of a node, as it sees it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +17,18 @@ pub struct ThreatsStatus {
     pub turned_away: u64,
     /// Records of others that no honest node makes, and messages that are none or of strangers.
     pub refused: u64,
+    /// Below what closed threats are gone, as all nodes agree; nothing before any was.
+    pub floor: Option<Timestamp>,
+    /// Closed threats that were removed since the start, since all nodes have them.
+    pub collected: u64,
+    /// Those that were kept for one more floor, since not all nodes are known to have them.
+    pub kept: u64,
+    /// Threats that were taken anew from others, since this node was away for too long.
+    pub thrown_away: u64,
+    /// Threats of others that lie below the floor, and were refused.
+    pub below_floor: u64,
+    /// Messages under another floor, which were refused.
+    pub other_floor: u64,
     /// Changed here and not yet told to others.
     pub untold: u64,
     /// Changed and not yet on the disk.

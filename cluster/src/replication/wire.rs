@@ -3,18 +3,28 @@
 use regions::anti_entropy::Message;
 use regions::threats::Record;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use threat::codec;
+use threat::{Timestamp, codec};
 
 /// The format of the messages.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What a node is told or asked. Each may be lost, repeated and reordered.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Gossip {
     /// Records to join. Answered once they are on the disk.
-    Records(Vec<Record>),
-    /// A step of a comparison. Answered once what it brought is on the disk.
-    Compare(Message),
+    Records {
+        /// The floor of who tells them.
+        floor: Option<Timestamp>,
+        /// What is told.
+        records: Vec<Record>,
+    },
+    /// A step of a comparison. Answered once all that is known here is on the disk.
+    Compare {
+        /// The floor of who asks.
+        floor: Option<Timestamp>,
+        /// The step.
+        message: Message,
+    },
 }
 
 /// What it answers.
@@ -35,9 +45,15 @@ pub(super) enum Heard {
         repaired: u64,
         /// Whether a limit left something out.
         cut: bool,
+        /// Whether something that the other one has could not be taken.
+        lacks: bool,
+        /// The time here.
+        now: Timestamp,
     },
     /// It does nothing, for this reason.
     Refused(String),
+    /// It does nothing: its floor is another. Whose is lower has not read of it in the control log.
+    OtherFloor,
 }
 
 pub(super) fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, codec::Error> {

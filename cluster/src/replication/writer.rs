@@ -1,7 +1,7 @@
 //! Who writes: a thread that takes all that changed into one commit, so that a sync serves all
 //! who came during the last one; or the caller, in simulations.
 
-use super::disk::{self, Sealed, ThreatDisk};
+use super::disk::{self, Changes, ThreatDisk};
 use super::limits::WAITING;
 use super::{Error, Held, lock};
 use crate::consensus::Fatal;
@@ -98,19 +98,22 @@ impl Commits {
     /// Stores what changed. After an error nothing more may be stored: what did not reach the disk
     /// is not kept for another try.
     fn commit(&self) -> Result<(), Error> {
-        let mut sealed: Result<Vec<Sealed>, store::Error> = Ok(Vec::new());
-        lock(&self.held).state.take_unstored(|record| {
-            if let Ok(all) = &mut sealed {
-                match disk::seal(record) {
-                    Ok(one) => all.push(one),
-                    Err(error) => sealed = Err(error),
-                }
-            }
-        });
-        let stored = sealed.and_then(|all| match &all[..] {
-            [] => Ok(()),
-            all => self.disk.store(all),
-        });
+        let (mut changes, mut failed) = (Changes::default(), None);
+        {
+            // All at once: a note of what others have must not be stored before the records.
+            let state = &mut lock(&self.held).state;
+            changes.gone = state.take_gone();
+            state.take_unstored(|record, sequence| match disk::seal(record, sequence) {
+                Ok(one) => changes.records.push(one),
+                Err(error) => failed = Some(error),
+            });
+            changes.marks = state.take_marks();
+        }
+        let stored = match failed {
+            Some(error) => Err(error),
+            None if changes.is_empty() => Ok(()),
+            None => self.disk.store(&changes),
+        };
         stored.map_err(|error| {
             self.fatal.end(&error);
             Error::Stopped

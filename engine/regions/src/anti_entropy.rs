@@ -58,6 +58,8 @@ pub struct Answer {
     pub refused: Vec<Error>,
     /// Whether a limit left something out, so that another exchange should follow at once.
     pub cut: bool,
+    /// Whether something that the other side told, or could have told, is not here.
+    pub lacks: bool,
 }
 
 /// The message that begins an exchange.
@@ -83,11 +85,13 @@ pub fn answer(
             let mut answer = told(state, asked_for(state, &wanted), Vec::new());
             for record in records {
                 match state.receive(record, clock, now) {
-                    Ok(Taken::Known | Taken::NoRoom) => {}
+                    Ok(Taken::Known) => {}
                     Ok(Taken::New | Taken::Grown) => answer.repaired += 1,
+                    Ok(Taken::NoRoom | Taken::Below) => answer.lacks = true,
                     Err(error) => answer.refused.push(error),
                 }
             }
+            answer.lacks |= !answer.refused.is_empty();
             answer
         }
     }
@@ -139,10 +143,12 @@ fn records(state: &ThreatState, theirs: Vec<(Place, Vec<u64>)>) -> Answer {
         wanted.extend(there.into_iter().map(|hash| (place, hash)));
     }
     let cut = wanted.len() > WANTED;
+    let lacks = !wanted.is_empty() && state.is_full();
     // Who has no room asks for nothing: what it may be told of known threats is told unasked.
     wanted.truncate(if state.is_full() { 0 } else { WANTED });
     let mut answer = told(state, lacking, wanted);
     answer.cut |= cut;
+    answer.lacks |= lacks;
     answer
 }
 

@@ -72,6 +72,13 @@ impl HybridClock {
         Stamp { wall: self.wall, counter: self.counter, replica: self.replica }
     }
 
+    /// Gives only stamps after this time from now on, which all nodes agree has passed.
+    pub fn pass(&mut self, wall: Timestamp) {
+        if self.wall <= wall {
+            (self.wall, self.counter) = (wall, u32::MAX);
+        }
+    }
+
     /// Takes note of a stamp that was received.
     ///
     /// # Errors
@@ -137,5 +144,8 @@ mod tests {
         let full = Stamp { wall: at(7), counter: u32::MAX, replica: Replica::default() };
         let mut clock = HybridClock::new(Replica::default(), full);
         assert_eq!(clock.tick(at(0)), Stamp { wall: at(8), counter: 0, ..full });
+        clock.pass(at(20));
+        clock.pass(at(3));
+        assert_eq!(clock.tick(at(0)).wall, at(21));
     }
 }

@@ -206,6 +206,7 @@ impl ControlLog {
             Command::ActivatePlaybook { name, version } => self.playbooks.activate(name, *version),
             Command::WithdrawPlaybook { name } => self.playbooks.withdraw(name),
             Command::SetFlag { name, value } => self.settings.set_flag(name, value.as_ref()),
+            Command::RaiseFloor { expected, floor } => self.settings.raise_floor(*expected, floor),
             Command::WrapKey { key, node, wrapped } => {
                 self.settings.wrap_key(key, *node, wrapped, &self.nodes)
             }

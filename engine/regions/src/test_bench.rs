@@ -23,12 +23,17 @@ impl Bench {
         bench
     }
 
-    /// Applies a command, which is not refused.
-    pub fn run(&mut self, command: Command) -> Reply {
+    /// Applies a command.
+    pub fn ask(&mut self, command: Command) -> Reply {
         self.sequence += 1;
         let request = Request { client: Client::default(), sequence: self.sequence, command };
-        let reply = self.log.apply(self.sequence, &request);
-        assert_eq!(reply.refusal(), None, "{request:?}");
+        self.log.apply(self.sequence, &request)
+    }
+
+    /// Applies a command, which is not refused.
+    pub fn run(&mut self, command: Command) -> Reply {
+        let reply = self.ask(command.clone());
+        assert_eq!(reply.refusal(), None, "{command:?}");
         reply
     }
 

@@ -5,6 +5,7 @@
 //! Shapiro, Preguiça, Baquero, Zawirski, "Conflict-free replicated data types", 2011). Nothing in
 //! here is an operation that must arrive once and in order.
 
+pub mod collection;
 mod handling;
 pub mod limits;
 mod record;
@@ -16,6 +17,7 @@ pub use sample::{SAMPLE, Sample};
 
 use crate::clock::{HybridClock, Stamp};
 use crate::digest::{self, Digests, Key, Place};
+use collection::{Collection, is_below};
 use std::collections::{BTreeMap, BTreeSet};
 use threat::{ThreatId, Timestamp};
 
@@ -47,6 +49,7 @@ pub struct ThreatState {
     changed: BTreeSet<ThreatId>,
     /// Changed, wherever, and not yet stored.
     unstored: BTreeSet<ThreatId>,
+    collection: Collection,
 }
 
 /// A record with its hash, so that a change need not encode what was there before.
@@ -56,6 +59,8 @@ struct Kept {
     hash: u64,
     /// Bytes of the record, encoded.
     bytes: u32,
+    /// The number of the change that made it so.
+    sequence: u64,
 }
 
 /// What became of a record that was taken.
@@ -69,6 +74,8 @@ pub enum Taken {
     Known,
     /// It was not taken, since the state is full; see [`ThreatState::turned_away`].
     NoRoom,
+    /// It was not taken, since it is closed and gone for good; see [`collection`].
+    Below,
 }
 
 impl ThreatState {
@@ -81,7 +88,8 @@ impl ThreatState {
     pub fn with_limits(key: Key, limits: Limits) -> Self {
         let (changed, unstored) = (BTreeSet::new(), BTreeSet::new());
         let (records, digests) = (BTreeMap::new(), Digests::default());
-        Self { key, limits, records, digests, bytes: 0, turned_away: 0, changed, unstored }
+        let (bytes, turned_away, collection) = (0, 0, Collection::default());
+        Self { key, limits, records, digests, bytes, turned_away, changed, unstored, collection }
     }
 
     /// Joins a record that was made here with what is known of its threat; others are to be told.
@@ -91,7 +99,7 @@ impl ThreatState {
     /// than its id says; nothing changes then.
     pub fn take(&mut self, record: Record) -> Result<Taken, Error> {
         let id = record.id;
-        let taken = self.join(record)?;
+        let taken = self.join(record, None)?;
         if matches!(taken, Taken::New | Taken::Grown) {
             self.changed.insert(id);
             self.unstored.insert(id);
@@ -115,19 +123,20 @@ impl ThreatState {
             clock.observe(now, last)?;
         }
         let id = record.id;
-        let taken = self.join(record)?;
+        let taken = self.join(record, None)?;
         if matches!(taken, Taken::New | Taken::Grown) {
             self.unstored.insert(id);
         }
         Ok(taken)
     }
 
-    /// Joins a record that was stored. Nobody is to be told, and it need not be stored again.
+    /// Joins a record that was stored after the change of this number. Nobody is to be told, and it
+    /// need not be stored again.
     ///
     /// # Errors
     /// As [`Self::take`].
-    pub fn restore(&mut self, record: Record) -> Result<Taken, Error> {
-        self.join(record)
+    pub fn restore(&mut self, record: Record, sequence: u64) -> Result<Taken, Error> {
+        self.join(record, Some(sequence))
     }
 
     /// Writes what a person says of a threat, under a stamp that its clock gave just now.
@@ -142,8 +151,13 @@ impl ThreatState {
         self.take(record)
     }
 
-    fn join(&mut self, record: Record) -> Result<Taken, Error> {
+    fn join(&mut self, record: Record, sequence: Option<u64>) -> Result<Taken, Error> {
         record.check()?;
+        if self.floor().is_some_and(|floor| is_below(&record, floor)) {
+            self.collection.counts.below += 1;
+            return Ok(Taken::Below);
+        }
+        let sequence = sequence.unwrap_or(self.collection.sequence + 1);
         let (id, records) = (record.id, self.records.len());
         let (taken, before, after) = match self.records.get_mut(&id) {
             None => {
@@ -154,7 +168,7 @@ impl ThreatState {
                     return Ok(Taken::NoRoom);
                 }
                 self.bytes += bytes as usize;
-                self.records.insert(id, Kept { record, hash, bytes });
+                self.records.insert(id, Kept { record, hash, bytes, sequence });
                 (Taken::New, 0, hash)
             }
             Some(kept) => {
@@ -171,10 +185,11 @@ impl ThreatState {
                 self.bytes = total;
                 kept.bytes = bytes;
                 let before = std::mem::replace(&mut kept.hash, after);
-                kept.record = joined;
+                (kept.record, kept.sequence) = (joined, sequence);
                 (Taken::Grown, before, after)
             }
         };
+        self.collection.sequence = self.collection.sequence.max(sequence);
         self.digests.toggle(Place::of(id), before ^ after);
         Ok(taken)
     }
@@ -263,11 +278,12 @@ impl ThreatState {
         told
     }
 
-    /// Hands all records that changed since the last call to whoever stores them.
-    pub fn take_unstored(&mut self, mut store: impl FnMut(&Record)) {
+    /// Hands all records that changed since the last call to whoever stores them, with the number
+    /// of their last change.
+    pub fn take_unstored(&mut self, mut store: impl FnMut(&Record, u64)) {
         for id in std::mem::take(&mut self.unstored) {
-            if let Some(record) = self.get(id) {
-                store(record);
+            if let Some(kept) = self.records.get(&id) {
+                store(&kept.record, kept.sequence);
             }
         }
     }
@@ -280,29 +296,6 @@ impl ThreatState {
     /// Records that wait to be told.
     pub fn changed(&self) -> usize {
         self.changed.len()
-    }
-
-    /// Removes the records that were closed at or before `passed`, and says how many those were.
-    ///
-    /// A closed record is a tombstone: a replica that does not know that it was closed would bring
-    /// it back open. So `passed` must lie before what every live region has passed, and a region
-    /// that was away for longer has to start from another's state.
-    pub fn collect(&mut self, passed: Stamp) -> usize {
-        let over = |record: &Record| {
-            record.handling().is_some_and(|h| {
-                h.status.get() == Some(&Status::Closed) && h.status.stamp() <= Some(passed)
-            })
-        };
-        let gone: Vec<ThreatId> = self.iter().filter(|r| over(r)).map(|r| r.id).collect();
-        for id in &gone {
-            if let Some(kept) = self.records.remove(id) {
-                self.digests.toggle(Place::of(*id), kept.hash);
-                self.bytes -= kept.bytes as usize;
-                self.changed.remove(id);
-                self.unstored.remove(id);
-            }
-        }
-        gone.len()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use cluster::consensus::Profile;
 use cluster::fabric::Identity;
+use cluster::replication::limits::RETENTION;
 use detection::calibration::Budget;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -9,6 +10,12 @@ use std::time::Duration;
 
 /// The longest round trip that can be played, in milliseconds: what a satellite takes.
 const WAN_MS: u64 = 1_000;
+
+/// Seconds of a day.
+const DAY: u64 = 24 * 3_600;
+
+/// The longest time for which closed threats are kept, in days: ten years, which auditors ask for.
+const RETENTION_DAYS: u32 = 3_660;
 
 /// What a node is told.
 #[derive(Clone, Debug, Deserialize)]
@@ -45,6 +52,9 @@ pub struct NodeConfig {
     /// How it judges events.
     #[serde(default)]
     pub detection: Detection,
+    /// What it keeps of threats.
+    #[serde(default)]
+    pub threats: Threats,
 }
 
 /// How a node judges events.
@@ -67,6 +77,20 @@ impl Default for Detection {
     fn default() -> Self {
         let (rules, output) = (Vec::new(), None);
         Self { budget: Budget::PerMillion(10.0), rules, output, shards: 0, seed: 0 }
+    }
+}
+
+/// What a node keeps of the threats that all share.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Threats {
+    /// Days for which closed threats are kept; what the node that leads says counts.
+    pub retention_days: u32,
+}
+
+impl Default for Threats {
+    fn default() -> Self {
+        Self { retention_days: (RETENTION.as_secs() / DAY) as u32 }
     }
 }
 
@@ -136,12 +160,22 @@ impl NodeConfig {
             let reason = format!("{} is over {WAN_MS}, what a satellite takes", config.wan_ms);
             return Err(value("wan_ms", reason));
         }
+        let days = config.threats.retention_days;
+        if !(1..=RETENTION_DAYS).contains(&days) {
+            let reason = format!("{days} days: closed threats are kept for 1 to {RETENTION_DAYS}");
+            return Err(value("threats.retention_days", reason));
+        }
         Ok(config)
     }
 
     /// Timeouts of consensus.
     pub fn profile(&self) -> Option<Profile> {
         Profile::named(&self.profile)
+    }
+
+    /// The time for which closed threats are kept.
+    pub fn retention(&self) -> Duration {
+        Duration::from_secs(u64::from(self.threats.retention_days) * DAY)
     }
 
     /// The time that is played one way to another region.
@@ -213,6 +247,7 @@ impl Template {
             None => "# advertise = \"HOST:PORT\"  # where others reach it, if not there".into(),
             Some(address) => format!("advertise = {address:?}  # where others reach it"),
         };
+        let days = Threats::default().retention_days;
         format!(
             "# A node of a Watchfire cluster: `watchfire node --config THIS`\n\
              cluster = {cluster:?}\n\
@@ -233,7 +268,10 @@ impl Template {
              [detection]\n\
              budget = \"10/million\"  # false verdicts that are accepted; or N/day, N%\n\
              # rules = [\"rules\"]  # Sigma, beside the shipped ones\n\
-             # output = \"findings.jsonl\"  # findings as OCSF, one a line\n",
+             # output = \"findings.jsonl\"  # findings as OCSF, one a line\n\
+             \n\
+             [threats]\n\
+             retention_days = {days}  # closed threats go after so long; the same on all nodes\n",
             seeds.join(", ")
         )
     }
@@ -268,6 +306,7 @@ pub(crate) mod tests {
         assert_eq!(config.profile(), Some(Profile::WAN_80));
         assert_eq!(config.one_way(), Duration::from_millis(40));
         assert_eq!(config.seeds, ["127.0.0.1:7802"]);
+        assert_eq!(config.retention(), RETENTION);
     }
 
     #[test]
@@ -285,6 +324,7 @@ pub(crate) mod tests {
             ("region = \"eu\"", "region = \"E U\"", "lower-case"),
             ("wan_ms = 80", "wan_ms = 9000", "satellite"),
             ("cluster = \"demo\"\n", "", "missing field `cluster`"),
+            ("days = 30", "days = 0", "threats.retention_days: 0 days"),
         ] {
             assert!(good.contains(from), "{from}");
             let error = NodeConfig::parse(&good.replace(from, to)).unwrap_err().to_string();

@@ -177,6 +177,82 @@ async fn a_fold_for_others_returns_when_enough_have_it_on_disk() {
     assert_eq!(eu.status().threats.records, 9_020);
 }
 
+/// Waits until these know so many threats, and the same. The clock of all goes on slowly, so that
+/// there is time between two floors for all to compare, as in use.
+async fn collected(world: &World, members: &[&Member], count: u64) {
+    let since = Instant::now();
+    loop {
+        let all: Vec<_> = members.iter().map(|m| m.status().threats).collect();
+        if all.iter().all(|s| s.records == count && s.digest == all[0].digest) {
+            return;
+        }
+        assert!(since.elapsed() < 3 * LONG, "closed threats are not collected: {all:?}");
+        sleep(Duration::from_millis(100)).await;
+        world.wall.fetch_add(20_000, Ordering::SeqCst);
+    }
+}
+
+/// Closed threats go everywhere once they are old, and a node that was away for longer brings none
+/// of them back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closed_threats_are_collected_and_who_was_away_brings_none_back() {
+    let mut world = World::new();
+    world.retention = Duration::from_secs(3);
+    let close = async |member: &Member, range: std::ops::Range<u32>| {
+        let said = Said { status: Some(Status::Closed), ..Said::default() };
+        for n in range {
+            member.replication().handle(record(n).id, &said).await.unwrap();
+        }
+    };
+    let members = three(&world).await;
+    acquainted(&members).await;
+    let [eu, us, ap] = &members;
+    eu.replication().fold(records(0..20)).await.unwrap();
+    alike(&[eu, us, ap], 20).await;
+    close(us, 0..5).await;
+    alike(&[eu, us, ap], 20).await;
+    assert_eq!(eu.status().threats.floor, None, "what was closed just now stays");
+    // Links that were down and heal are compared at once, under the later time.
+    world.wall.fetch_add(10_000_000, Ordering::SeqCst);
+    world.cuts.cut_off(&["eu-1", "us-1", "ap-1"]);
+    for (n, member) in (20..).zip(&members) {
+        member.replication().fold(vec![record(n)]).await.unwrap();
+    }
+    until("the cut is seen", || {
+        members.iter().all(|m| m.status().threats.peers.values().all(|p| !p.answers))
+    })
+    .await;
+    world.cuts.heal();
+    collected(&world, &[eu, us, ap], 18).await;
+    for status in members.iter().map(|m| m.status().threats) {
+        assert!(status.collected >= 5 && status.below_floor == 0, "{status:?}");
+        assert!(status.floor.is_some() && status.thrown_away == 0, "{status:?}");
+    }
+    // One is cut off, and learns something there; others close what it knows as open.
+    world.cuts.cut_off(&["ap-1"]);
+    ap.replication().fold(records(30..33)).await.unwrap();
+    eu.replication().fold(vec![record(23)]).await.unwrap();
+    close(us, 5..10).await;
+    collected(&world, &[eu, us], 14).await;
+    let floor = eu.status().threats.floor;
+    assert!(ap.status().threats.floor < floor);
+    assert_eq!(ap.status().threats.records, 21);
+    world.cuts.heal();
+    alike(&[eu, us, ap], 17).await;
+    let gone = |m: &Member| (0..10).all(|n| m.replication().get(record(n).id).is_none());
+    assert!(members.iter().all(|m| gone(m) && m.status().threats.floor == floor));
+    let status = ap.status().threats;
+    assert!(status.thrown_away >= 15 && status.below_floor == 0, "{status:?}");
+    // It is so after a restart, too.
+    until("all is on the disk", || ap.status().threats.unstored == 0).await;
+    let [eu, us, ap] = members;
+    ap.shutdown().await.unwrap();
+    let ap = world.node("ap-1", 3, 2, &["eu-1"]).await;
+    let status = ap.status().threats;
+    assert_eq!((status.records, status.floor), (17, floor));
+    alike(&[&eu, &us, &ap], 17).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn strangers_and_forged_records_are_refused_and_counted() {
     let world = World::new();
@@ -187,7 +263,7 @@ async fn strangers_and_forged_records_are_refused_and_counted() {
     let lane = crate::fabric::Lane::Gossip;
     let body = |records: Vec<Record>| {
         // The first message of the lane: records.
-        codec::encode(1, &(0u32, records)).unwrap()
+        codec::encode(2, &(0u32, None::<Timestamp>, records)).unwrap()
     };
     let ask = |of: &Arc<Fabric>, body: Vec<u8>| {
         let of = Arc::clone(of);

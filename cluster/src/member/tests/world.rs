@@ -9,6 +9,7 @@ use crate::fabric::{
 };
 use ::threat::Timestamp;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicI64;
 use std::time::SystemTime;
 
 pub const LONG: Duration = Duration::from_secs(20);
@@ -18,6 +19,10 @@ pub struct World {
     pub cuts: Cuts,
     authority: authority::Made,
     folder: tempfile::TempDir,
+    /// What time it is for all, in microseconds.
+    pub wall: Arc<AtomicI64>,
+    /// For how long closed threats are kept.
+    pub retention: Duration,
 }
 
 impl World {
@@ -27,6 +32,8 @@ impl World {
             cuts: Cuts::default(),
             authority: authority::found("acme", SystemTime::now()).unwrap(),
             folder: tempfile::tempdir().unwrap(),
+            wall: Arc::new(AtomicI64::new(1_000_000)),
+            retention: crate::replication::limits::RETENTION,
         }
     }
 
@@ -66,12 +73,13 @@ impl World {
             incarnation,
             votes: true,
         };
+        let wall = Arc::clone(&self.wall);
         let parts = Parts {
             fabric,
             listener: Box::new(self.net.listen(name)),
             storage: storage(&self.path(name)),
-            threats: super::threats::storage(&self.path(name)),
-            wall: Arc::new(|| Timestamp::from_micros(1_000_000)),
+            threats: super::threats::storage(&self.path(name)).retaining(self.retention),
+            wall: Arc::new(move || Timestamp::from_micros(wall.load(Ordering::SeqCst))),
             data: Arc::new(Silent),
             models: Arc::new(Silent),
             profile: Profile::LAN,

@@ -2,6 +2,7 @@
 //! end: variants are stored by their number.
 
 use super::approvals::ApprovalId;
+use crate::threats::collection::Floor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use threat::{Text, Timestamp};
@@ -264,5 +265,12 @@ pub enum Command {
         name: Text,
         /// Whether it is an operator's.
         operator: bool,
+    },
+    /// Raises the floor below which closed threats are gone ([`Floor`]).
+    RaiseFloor {
+        /// Where it is as the caller knows it; refused when it is elsewhere.
+        expected: Option<Timestamp>,
+        /// The new one, which is higher.
+        floor: Floor,
     },
 }

@@ -200,6 +200,12 @@ pub enum Refusal {
     /// The name of the node is barred.
     #[error("{0} is barred; `watchfire cluster unbar {0}` lifts it")]
     Barred(Text),
+    /// It is what the cluster keeps for itself.
+    #[error("{0} {1} is set by the cluster itself")]
+    Own(Noun, Text),
+    /// Somebody changed it in between; look at it anew.
+    #[error("{0} {1} was changed in between")]
+    Overtaken(Noun, Text),
 }
 
 /// What a part of the log answers.

@@ -3,9 +3,10 @@
 use super::limits::{FLAG_BYTES, FLAGS, KEYS, WRAPPED_BYTES};
 use super::nodes::Nodes;
 use super::reply::{Answer, Noun, Refusal, Reply, check_name, check_room, check_size, unknown};
+use crate::threats::collection::Floor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use threat::Text;
+use threat::{Text, Timestamp};
 
 /// Flags and wrapped keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +28,24 @@ impl Settings {
 
     pub(super) fn set_flag(&mut self, name: &Text, value: Option<&Text>) -> Answer {
         check_name(Noun::Flag, name)?;
+        if **name == *Floor::FLAG {
+            return Err(Refusal::Own(Noun::Flag, name.clone()));
+        }
+        self.put_flag(name, value)
+    }
+
+    /// Each floor follows the one that its proposer knew: whoever was away for one of them is away
+    /// for the next, until it has seen one.
+    pub(super) fn raise_floor(&mut self, expected: Option<Timestamp>, floor: &Floor) -> Answer {
+        let name = Text::from(Floor::FLAG);
+        let known = Floor::of(self).map(|known| known.at);
+        if known != expected || known >= Some(floor.at) {
+            return Err(Refusal::Overtaken(Noun::Flag, name));
+        }
+        self.put_flag(&name, Some(&floor.text()))
+    }
+
+    fn put_flag(&mut self, name: &Text, value: Option<&Text>) -> Answer {
         let Some(value) = value else {
             let was = self.flags.remove(name);
             return Ok(if was.is_some() { Reply::Done } else { Reply::Unchanged });

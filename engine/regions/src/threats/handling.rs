@@ -3,7 +3,7 @@
 use crate::clock::Stamp;
 use crdts::{CvRDT, LWWReg};
 use serde::{Deserialize, Serialize};
-use threat::{Severity, Text};
+use threat::{Severity, Text, Timestamp};
 
 /// Where the work on a threat stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -121,6 +121,15 @@ impl Handling {
             | self.assignee.join(&other.assignee)
             | self.classification.join(&other.classification)
             | self.severity.join(&other.severity)
+    }
+
+    /// Makes its status one that was said just after a time, if it is older: for all nodes alike,
+    /// and with a counter that no clock gives, so that no other word has this stamp.
+    pub(super) fn lift(&mut self, floor: Timestamp) {
+        if let (Some(status), Some(stamp)) = (self.status.get().copied(), self.status.stamp()) {
+            let wall = Timestamp::from_micros(floor.micros().saturating_add(1));
+            self.status.set(status, Stamp { wall, counter: u32::MAX, ..stamp });
+        }
     }
 
     /// The latest stamp of all registers.

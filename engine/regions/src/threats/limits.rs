@@ -20,3 +20,7 @@ pub const TEXT_BYTES: usize = 1_024;
 
 /// Bytes of the name of who works on a threat.
 pub const ASSIGNEE_BYTES: usize = 256;
+
+/// Parts of the retention by which a floor moves at least: each move keeps nodes from exchanging
+/// records for a moment, and closed records stay for this much longer at most.
+pub const FLOOR_STEPS: u32 = 16;

@@ -158,6 +158,13 @@ impl Record {
         *said != Handling::default() && self.handling.get_or_insert_default().join(said)
     }
 
+    /// Makes its status one that was said just after a time.
+    pub(super) fn lift(&mut self, floor: Timestamp) {
+        if let Some(handling) = &mut self.handling {
+            handling.lift(floor);
+        }
+    }
+
     /// What is wrong with a record that came from elsewhere.
     pub(super) fn check(&self) -> Result<(), Error> {
         let id = self.id;

@@ -7,7 +7,7 @@ use threat::{Host, Severity, ThreatClass};
 const HOUR: i64 = 3_600_000_000;
 
 /// The record of threat number `n` with nothing in it but one verdict.
-fn fresh(n: u8, at: i64) -> Record {
+pub(super) fn fresh(n: u8, at: i64) -> Record {
     let seen = Timestamp::from_micros(i64::from(n) * HOUR + at);
     let mut threat = threat_of(Entity::Host(Host::parse(&format!("10.0.0.{n}"))));
     threat.id = ThreatId::of(&threat.entity, threat.class, seen.hour());
@@ -75,7 +75,7 @@ fn records(most: usize) -> impl Strategy<Value = Vec<Record>> {
     })
 }
 
-fn stamp(wall: i64, counter: u32) -> Stamp {
+pub(super) fn stamp(wall: i64, counter: u32) -> Stamp {
     Stamp { wall: Timestamp::from_micros(wall), counter, replica: Replica::default() }
 }
 
@@ -197,19 +197,6 @@ fn what_no_node_makes_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn closed_records_stay_until_all_have_passed_them() {
-    let mut closed = fresh(1, 0);
-    let mut said = Handling::default();
-    said.status.set(Status::Closed, stamp(100, 0));
-    closed.handle(&said);
-    let mut state = state([closed, fresh(2, 0)]);
-    assert_eq!(state.collect(stamp(99, 0)), 0);
-    assert_eq!((state.collect(stamp(100, 0)), state.len()), (1, 1));
-    assert_eq!(state.digests(), self::state([fresh(2, 0)]).digests());
-    assert_eq!(state.take_changed(10, usize::MAX).len(), 1, "what is gone is not told");
-}
-
-#[test]
 fn what_changed_is_told_once_and_in_portions() {
     let mut state = state((1..=3).map(|n| fresh(n, 0)));
     assert_eq!((state.take_changed(2, usize::MAX).len(), state.changed()), (2, 1));
@@ -225,10 +212,10 @@ fn what_came_from_others_is_stored_and_not_told_again() {
     let mut state = state([fresh(1, 0)]);
     let mut clock = HybridClock::new(Replica::default(), Stamp::default());
     state.receive(fresh(2, 0), &mut clock, Timestamp::from_micros(0)).unwrap();
-    state.restore(fresh(3, 0)).unwrap();
+    state.restore(fresh(3, 0), 2).unwrap();
     assert_eq!((state.len(), state.changed(), state.unstored()), (3, 1, 2));
     let mut stored = Vec::new();
-    state.take_unstored(|record| stored.push(record.id));
+    state.take_unstored(|record, _| stored.push(record.id));
     stored.sort_unstable();
     let mut expected = [fresh(1, 0).id, fresh(2, 0).id];
     expected.sort_unstable();
