@@ -14,7 +14,7 @@ use cluster::fabric::{Delay, Fabric};
 use cluster::member::{self, Me, Parts};
 use cluster::replication;
 use config::{NodeConfig, OperatorConfig};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -69,6 +69,34 @@ pub enum Error {
     /// A cluster is founded once.
     #[error("{0} was started before: --found is for the first start of a new cluster")]
     FoundedAlready(String),
+    /// The files of consensus are not what was written.
+    #[error(
+        "raft.redb or state.redb in {folder} is corrupt ({what}): what this node promised is lost, \
+         and it must not come back as the same. Remove it from another node (`watchfire cluster \
+         remove {name}`), move the folder away, and start it again: it joins anew",
+        folder = .folder.display()
+    )]
+    Promises {
+        /// The node's folder.
+        folder: PathBuf,
+        /// Its name.
+        name: String,
+        /// What is wrong with which of them.
+        what: String,
+    },
+    /// What detection keeps is not what was written.
+    #[error(
+        "{path} is corrupt ({what}), and this node does not start with it. Move it away and start \
+         the node again: it goes on with an empty one. Verdicts that were acknowledged as `local` \
+         are in the file that was moved; others have those of `region` and `global`",
+        path = .path.display()
+    )]
+    Events {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] store::Error),
@@ -82,7 +110,7 @@ pub enum Error {
     #[error("{path}: {error}", path = .path.display())]
     Output {
         /// Where.
-        path: std::path::PathBuf,
+        path: PathBuf,
         /// Why not.
         error: std::io::Error,
     },
@@ -192,9 +220,20 @@ pub async fn start(config: &NodeConfig, founds: bool, fatal: Fatal) -> Result<Ru
 
 /// Opens what the node must not forget, and the threats that it knows.
 fn open(config: &NodeConfig, fatal: Fatal) -> Result<(Storage, replication::Storage), Error> {
-    let storage = Storage::open(&config.data, fatal.clone())?;
+    let storage = Storage::open(&config.data, fatal.clone()).map_err(|e| promises(config, e))?;
     let threats = replication::Storage::open(&config.data, &config.cluster, fatal)?;
     Ok((storage, threats.retaining(config.retention())))
+}
+
+/// Says what to do about files of consensus that are corrupt.
+fn promises(config: &NodeConfig, error: store::Error) -> Error {
+    match error {
+        store::Error::Corrupt { what } => {
+            let (folder, name) = (config.data.clone(), config.name.clone());
+            Error::Promises { folder, name, what }
+        }
+        other => other.into(),
+    }
 }
 
 /// Reads the certificates anew: new connections show and believe these.

@@ -16,6 +16,8 @@ mod follow;
 mod joining;
 mod kills;
 mod label;
+mod nodes;
 mod quality;
 mod regions;
 mod send;
+mod storage_faults;

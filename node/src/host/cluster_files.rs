@@ -15,8 +15,9 @@ use threat::Timestamp;
 /// The file that says who a node is.
 const WHO: &str = "node.json";
 
-/// The file of consensus that must not be lost while a node is who it is.
-const RAFT: &str = "raft.redb";
+/// The files of consensus that must not be lost while a node is who it is: its votes and log, and
+/// what the log does not have any more.
+const PROMISES: [&str; 2] = ["raft.redb", "state.redb"];
 
 /// What is wrong with a file.
 #[derive(Debug, thiserror::Error)]
@@ -37,9 +38,9 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// The log of consensus is gone, and the node's votes with it.
+    /// A file of consensus is gone, and what the node promised with it.
     #[error(
-        "{path} says that this is node {id} ({name}), but {RAFT} is not there: what the node \
+        "{path} says that this is node {id} ({name}), but {file} is not there: what the node \
          promised is lost, and it must not come back as the same. Remove it from another node \
          (`watchfire cluster remove {name}`), delete the folder, and start it again: it joins anew",
         path = .path.display()
@@ -51,6 +52,8 @@ pub enum Error {
         id: u64,
         /// Its name.
         name: String,
+        /// What is gone.
+        file: &'static str,
     },
 }
 
@@ -174,7 +177,7 @@ pub struct Who {
 /// Who the node of this folder is; nothing for a new folder.
 ///
 /// # Errors
-/// [`Error::Lost`] when its log is gone, [`Error::Content`] when it is another node.
+/// [`Error::Lost`] when its log or its state is gone, [`Error::Content`] when it is another node.
 pub fn who(config: &NodeConfig) -> Result<Option<Who>, Error> {
     let path = config.data.join(WHO);
     if !path.exists() {
@@ -189,8 +192,8 @@ pub fn who(config: &NodeConfig) -> Result<Option<Who>, Error> {
             config.name, config.cluster
         )));
     }
-    if !config.data.join(RAFT).exists() {
-        return Err(Error::Lost { path, id: who.id, name: who.name });
+    if let Some(file) = PROMISES.into_iter().find(|file| !config.data.join(file).exists()) {
+        return Err(Error::Lost { path, id: who.id, name: who.name, file });
     }
     Ok(Some(who))
 }
@@ -228,7 +231,9 @@ mod tests {
         let me = Who { cluster: "demo".into(), name: "eu-1".into(), id: 4, incarnation: 2 };
         is(&config, &me).unwrap();
         assert!(matches!(who(&config), Err(Error::Lost { id: 4, .. })));
-        fs::write(config.data.join(RAFT), b"x").unwrap();
+        fs::write(config.data.join(PROMISES[0]), b"x").unwrap();
+        assert!(matches!(who(&config), Err(Error::Lost { file: "state.redb", .. })));
+        fs::write(config.data.join(PROMISES[1]), b"x").unwrap();
         assert_eq!(who(&config).unwrap(), Some(me));
         config.name = "eu-2".into();
         assert!(matches!(who(&config), Err(Error::Content { .. })));

@@ -35,7 +35,11 @@ pub async fn detect(
     running: &Running,
     rules: Arc<RuleSet>,
 ) -> Result<Detecting, Error> {
-    let store = Arc::new(Store::open(&config.data.join(EVENTS))?);
+    let path = config.data.join(EVENTS);
+    let store = Arc::new(Store::open(&path).map_err(|error| match error {
+        store::Error::Corrupt { what } => Error::Events { path, what },
+        other => other.into(),
+    })?);
     let settings = &config.detection;
     let labels: Arc<[Label]> = store.view()?.labels()?.into();
     let keeper = Arc::new(Bundles(Arc::clone(&store)));
