@@ -4,6 +4,7 @@
 use crate::bundle::Bundle;
 use crate::calibration::Budget;
 use crate::ensemble::{Answers, Ensemble};
+use crate::features::state::{self, Piece};
 use crate::features::{Around, FeatureBatch, Featurizer, Limits};
 use crate::rules::{CorrelationInput, EventView, Matched, RuleSet};
 use crate::scorers::Scorers;
@@ -28,6 +29,20 @@ impl Engine {
             rules,
             ensemble: Ensemble::new(budget),
         }
+    }
+
+    /// What changed of entities since this was last called (see [`Featurizer::take_changed`]).
+    /// Detectors hold nothing else of them: a sequence's state is a function of the tokens.
+    pub fn take_changed(&mut self) -> Vec<Piece> {
+        self.featurizer.take_changed()
+    }
+
+    /// Goes on with a piece of another engine.
+    ///
+    /// # Errors
+    /// When it is no such state; nothing is changed then.
+    pub fn restore(&mut self, piece: &Piece) -> Result<(), state::Error> {
+        self.featurizer.restore(piece)
     }
 
     /// Verdicts for the given rows of a batch, in order.

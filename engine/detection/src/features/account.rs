@@ -9,6 +9,7 @@ use super::places::{self, Place};
 use super::sketch::{Distinct, Halves};
 use super::source_state::{HOUR, TEN_MINUTES};
 use crate::rules::window_fields::{WindowField as W, WindowValues};
+use serde::{Deserialize, Serialize};
 use threat::event::{AuthActivity, Authentication, Outcome};
 use threat::{Event, Timestamp};
 
@@ -45,7 +46,7 @@ const SITE_PRIOR: f32 = 3.0;
 const JOURNEY_LEAST: f64 = 60.0;
 
 /// Different things that an account used.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Known {
     seen: Distinct<4>,
     count: u32,
@@ -69,20 +70,26 @@ impl Known {
 
 /// How often accounts of the whole site do what they never did: much while it is first watched, and
 /// little later, so that an account without a past is held against what is usual here.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Novelty {
     new: u32,
     visits: u32,
 }
 
 impl Novelty {
+    /// How much it has seen: of two that began alike, the one that has seen more knows all that
+    /// the other does.
+    pub const fn seen(&self) -> (u32, u32) {
+        (self.visits, self.new)
+    }
+
     fn share(&self) -> f32 {
         (self.new as f32 + 0.5) / (self.visits as f32 + 1.0)
     }
 }
 
 /// One account's state.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 pub struct Account {
     failures: Halves<u32>,
     hosts: Halves<Distinct<2>>,
@@ -106,6 +113,17 @@ pub fn hour_of_day(time: Timestamp) -> usize {
 }
 
 impl Account {
+    /// How much it has seen: of two that began alike, the one that has seen more knows all that
+    /// the other does.
+    pub const fn seen(&self) -> (u32, Timestamp, u32) {
+        (self.logons, self.failures.start(), self.failures.now)
+    }
+
+    /// Whether these are numbers that events give: what comes from outside may be none.
+    pub fn sound(&self) -> bool {
+        self.risk.is_finite() && self.place.is_none_or(|(place, _)| place.sound())
+    }
+
     /// −log2 of the share of this hour of day, with its neighbours, in the account's logons; 0
     /// until the account was watched through a whole day, since every hour is new on the first one.
     fn hour_rarity(&self, time: Timestamp) -> f32 {

@@ -1,8 +1,10 @@
 //! The per-shard state and the step that turns a shard's rows of a batch into blocks.
 
+mod carried;
+
 use super::rows::{self, Row};
-use super::sketch::{Distinct, Halves};
 use super::source_state::{Compact, Pair, Source, TEN_MINUTES};
+use super::state::{Agents, PortsOnHost, Repeats, Subdomains};
 use super::surroundings::Around;
 use super::table::StateTable;
 use super::{schemas, source_windows, tokens};
@@ -73,10 +75,10 @@ pub struct Featurizer {
     hot: StateTable<Source>,
     compact: StateTable<Compact>,
     pairs: StateTable<Pair>,
-    ports_on_host: StateTable<Halves<Distinct<4>>>,
-    subdomains: StateTable<Halves<Distinct<4>>>,
-    agents: StateTable<Halves<Distinct<2>>>,
-    repeats: StateTable<u32>,
+    ports_on_host: StateTable<PortsOnHost>,
+    subdomains: StateTable<Subdomains>,
+    agents: StateTable<Agents>,
+    repeats: StateTable<Repeats>,
     row: Row,
 }
 
@@ -177,14 +179,20 @@ impl Featurizer {
     ) -> (WindowValues, History, u32, Token) {
         let mut w = near.window;
         let compact = &mut self.compact;
-        let source = self.hot.entry(
+        let mut evicted = None;
+        let source = self.hot.entry_by(
+            entity.0,
             entity.0,
             || Source {
                 compact: compact.get(entity.0).copied().unwrap_or_default(),
                 ..Source::default()
             },
-            |_, _| (),
+            |old, _| evicted = Some(old),
         );
+        if let Some(old) = evicted {
+            // What changed of it and was not taken yet has only its compact part left.
+            compact.mark(old, old);
+        }
         if source.compact.events == 0 {
             source.compact.first_seen = event.time;
             source.compact.last_seen = event.time;
@@ -221,9 +229,9 @@ impl Featurizer {
         let kind =
             mix64(entity.0 ^ mix64(u64::from(token) | u64::from(rows::port_kind(port)) << 16))
                 ^ event.class() as u64;
-        let repeat = self.repeats.touch(kind);
-        let seen = *repeat;
-        *repeat = repeat.saturating_add(1);
+        let repeat = self.repeats.touch_by(kind, entity.0);
+        let seen = repeat.0;
+        repeat.0 = seen.saturating_add(1);
         *self.compact.touch(entity.0) =
             self.hot.get(entity.0).map_or_else(Compact::default, |s| s.compact);
         (w, history, seen, token)
@@ -241,7 +249,7 @@ impl Featurizer {
         let class = event.class() as u64;
         let key = mix64(entity.0 ^ dst.host.hash64().rotate_left(17))
             ^ mix64(u64::from(dst.port.unwrap_or(0)) << 8 | class);
-        let pair = self.pairs.touch(key);
+        let pair = self.pairs.touch_by(key, entity.0);
         if moves {
             pair.add(event.time, bytes);
         }
@@ -264,7 +272,8 @@ impl Featurizer {
         let bytes = flow.orig_bytes.unwrap_or(0) as f32 + flow.resp_bytes.unwrap_or(0) as f32;
         self.pair(event, entity, bytes, moves, w);
         let Some(dst) = &event.dst else { return };
-        let ports = self.ports_on_host.touch(mix64(entity.0 ^ dst.host.hash64().rotate_left(29)));
+        let key = mix64(entity.0 ^ dst.host.hash64().rotate_left(29));
+        let ports = &mut self.ports_on_host.touch_by(key, entity.0).0;
         if moves && let Some(port) = dst.port {
             ports.turn(event.time, TEN_MINUTES);
             ports.now.add(u64::from(port));
@@ -284,7 +293,8 @@ impl Featurizer {
     ) {
         let Some(query) = &dns.query else { return };
         let domain = rows::registered_domain(query);
-        let names = self.subdomains.touch(mix64(entity.0 ^ hash_bytes(domain.as_bytes())));
+        let key = mix64(entity.0 ^ hash_bytes(domain.as_bytes()));
+        let names = &mut self.subdomains.touch_by(key, entity.0).0;
         if moves {
             names.turn(event.time, TEN_MINUTES);
             names.now.add(hash_bytes(query.as_bytes()));
@@ -307,7 +317,8 @@ impl Featurizer {
             http.request_bytes.unwrap_or(0) as f32 + http.response_bytes.unwrap_or(0) as f32;
         self.pair(event, entity, bytes, moves, w);
         let (Some(agent), Some(host)) = (&http.user_agent, &http.host) else { return };
-        let hosts = self.agents.touch(mix64(entity.0 ^ hash_bytes(agent.as_bytes())));
+        let key = mix64(entity.0 ^ hash_bytes(agent.as_bytes()));
+        let hosts = &mut self.agents.touch_by(key, entity.0).0;
         if moves {
             hosts.turn(event.time, TEN_MINUTES);
             hosts.now.add(hash_bytes(host.as_bytes()));

@@ -10,11 +10,13 @@ pub mod rows;
 pub mod schemas;
 pub mod sketch;
 pub mod source_state;
+pub mod state;
 pub mod surroundings;
 pub mod table;
 pub mod tokens;
 
 mod featurizer;
+mod packed;
 mod source_windows;
 
 pub use featurizer::{FeatureBatch, Featurizer, Limits};

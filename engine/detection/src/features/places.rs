@@ -1,6 +1,7 @@
 //! Where on earth a logon came from, if its record says so. Nothing is looked up: without a field
 //! of the sensor there is no place.
 
+use serde::{Deserialize, Serialize};
 use threat::Event;
 use threat::event::Value;
 
@@ -25,7 +26,7 @@ const COUNTRY: [&str; 3] = [
 const EARTH_KM: f64 = 6_371.0;
 
 /// A point on the earth, in degrees.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Place {
     latitude: f64,
     longitude: f64,
@@ -36,6 +37,11 @@ impl Place {
     pub fn new(latitude: f64, longitude: f64) -> Option<Self> {
         let valid = latitude.abs() <= 90.0 && longitude.abs() <= 180.0;
         valid.then_some(Self { latitude, longitude })
+    }
+
+    /// Whether it is a point: what comes from outside may be none.
+    pub fn sound(&self) -> bool {
+        Self::new(self.latitude, self.longitude).is_some()
     }
 
     /// Kilometres along the surface (haversine).

@@ -3,6 +3,10 @@
 //! A window is kept as two halves that rotate, so it covers between one and two of its widths;
 //! reading and writing are O(1) and the size is fixed.
 
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::ser::SerializeTuple;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::fmt;
 use threat::Timestamp;
 use threat::entropy::mix64;
 
@@ -18,6 +22,40 @@ impl<const WORDS: usize> Default for Distinct<WORDS> {
     }
 }
 
+/// As a tuple of its words: serde knows arrays of a fixed length alone.
+impl<const WORDS: usize> Serialize for Distinct<WORDS> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut tuple = serializer.serialize_tuple(WORDS)?;
+        for word in &self.0 {
+            tuple.serialize_element(word)?;
+        }
+        tuple.end()
+    }
+}
+
+impl<'de, const WORDS: usize> Deserialize<'de> for Distinct<WORDS> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Words<const WORDS: usize>;
+        impl<'de, const WORDS: usize> Visitor<'de> for Words<WORDS> {
+            type Value = Distinct<WORDS>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{WORDS} words")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut words: A) -> Result<Self::Value, A::Error> {
+                let mut sketch = Distinct::default();
+                for (i, word) in sketch.0.iter_mut().enumerate() {
+                    let next = words.next_element()?;
+                    *word = next.ok_or_else(|| A::Error::invalid_length(i, &self))?;
+                }
+                Ok(sketch)
+            }
+        }
+        deserializer.deserialize_tuple(WORDS, Words)
+    }
+}
+
 impl<const WORDS: usize> Distinct<WORDS> {
     /// Adds an item by its hash; true when it is surely new.
     pub fn add(&mut self, hash: u64) -> bool {
@@ -27,6 +65,11 @@ impl<const WORDS: usize> Distinct<WORDS> {
         let new = *word & bit == 0;
         *word |= bit;
         new
+    }
+
+    /// Adds what the other has.
+    fn join(&mut self, other: &Self) {
+        self.0.iter_mut().zip(&other.0).for_each(|(word, more)| *word |= more);
     }
 
     /// The estimated number of distinct items in the union of the two.
@@ -40,7 +83,7 @@ impl<const WORDS: usize> Distinct<WORDS> {
 }
 
 /// Turns the halves of a window of `width` seconds when event time calls for it.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Halves<T> {
     start: Timestamp,
     started: bool,
@@ -51,6 +94,11 @@ pub struct Halves<T> {
 }
 
 impl<T: Default + Copy> Halves<T> {
+    /// When the half being filled began.
+    pub const fn start(&self) -> Timestamp {
+        self.start
+    }
+
     /// Turns up to `time`; what is older than two widths is forgotten. Time going backwards turns
     /// nothing.
     pub fn turn(&mut self, time: Timestamp, width: f64) {
@@ -86,11 +134,27 @@ impl<const WORDS: usize> Halves<Distinct<WORDS>> {
     pub fn estimate(&self) -> f32 {
         self.now.union_estimate(&self.before)
     }
+
+    /// What both saw, of windows of `width` seconds. An item that both have counts once. A half
+    /// that began at another time goes where most of it belongs.
+    pub fn joined(mut self, mut other: Self, width: f64) -> Self {
+        if !self.started || (other.started && other.start > self.start) {
+            std::mem::swap(&mut self, &mut other);
+        }
+        let behind = self.start.since(other.start);
+        if other.started && behind < width / 2.0 {
+            self.now.join(&other.now);
+            self.before.join(&other.before);
+        } else if other.started && behind < 2.0 * width {
+            self.before.join(&other.now);
+        }
+        self
+    }
 }
 
 /// Running mean and variance (Welford), with the memory limited to the last `cap` values or so, so
 /// that a changed habit is learnt again.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Moments {
     count: u32,
     mean: f32,
@@ -112,6 +176,11 @@ impl Moments {
             self.mean += delta / self.count as f32;
             self.m2 += delta * (value - self.mean);
         }
+    }
+
+    /// Whether these are numbers that values give: what comes from outside may be none.
+    pub const fn sound(&self) -> bool {
+        self.mean.is_finite() && self.m2.is_finite()
     }
 
     /// Values seen, at most the cap.

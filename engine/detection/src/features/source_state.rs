@@ -5,6 +5,7 @@
 
 use super::sketch::{Distinct, Halves};
 use crate::block::History;
+use serde::{Deserialize, Serialize};
 use threat::Timestamp;
 
 /// One hour, in seconds.
@@ -19,7 +20,7 @@ pub const MINUTE: f64 = 60.0;
 const BASELINE_HOURS: f32 = 40.0;
 
 /// Sums by the hour: this hour's, and the mean of the hours before.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Hourly {
     hour: i64,
     sum: f32,
@@ -46,6 +47,11 @@ impl Hourly {
         self.mean += (self.sum - self.mean) / self.hours;
     }
 
+    /// Whether these are numbers that amounts give: what comes from outside may be none.
+    pub const fn sound(&self) -> bool {
+        self.sum.is_finite() && self.mean.is_finite() && self.hours.is_finite()
+    }
+
     /// This hour so far.
     pub const fn current(&self) -> f32 {
         self.sum
@@ -61,7 +67,7 @@ impl Hourly {
 pub const TOKEN_CLASSES: usize = 5;
 
 /// What is kept of every entity: under the budget of 256 bytes.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Compact {
     /// First event.
     pub first_seen: Timestamp,
@@ -76,7 +82,7 @@ pub struct Compact {
 }
 
 /// What is kept of a hot source.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Source {
     /// The part that outlives its windows.
     pub compact: Compact,
@@ -105,7 +111,7 @@ pub struct Source {
 }
 
 /// What is kept of a source with one destination and port.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub struct Pair {
     /// First event.
     pub first: Timestamp,
@@ -145,6 +151,12 @@ impl Pair {
         self.median_gap *= if gap > self.median_gap { 1.0 + step * 0.5 } else { 1.0 - step * 0.33 };
         let near = (gap - self.median_gap).abs() <= NEAR * self.median_gap;
         self.regularity += (f32::from(u8::from(near)) - self.regularity) / n.min(REGULAR_MEMORY);
+    }
+
+    /// Whether these are numbers that events give: what comes from outside may be none.
+    pub const fn sound(&self) -> bool {
+        let moments = self.gaps.sound() && self.bytes.sound();
+        moments && self.median_gap.is_finite() && self.regularity.is_finite()
     }
 
     /// Adds an event.

@@ -4,11 +4,15 @@
 //!
 //! Also decides which events are late: those move no window anywhere.
 
+mod carried;
+
 use super::account::{Account, Novelty};
 use super::sketch::{Distinct, Halves};
 use super::source_state::{HOUR, TEN_MINUTES};
+use super::state::group;
 use super::table::StateTable;
 use crate::rules::window_fields::{WindowField as W, WindowValues};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use threat::entity::hash_bytes;
 use threat::entropy::mix64;
@@ -27,15 +31,15 @@ const LATE_IN_A_ROW: u32 = 64;
 /// network sensor sees it too. Faster guessing counts once a second, still far over any threshold.
 const ONE_ATTEMPT: f64 = 1.0;
 
-#[derive(Clone, Copy, Default)]
-struct Destination {
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+pub(super) struct Destination {
     sources: Halves<Distinct<4>>,
     failed: Halves<Distinct<4>>,
     failed_logons: Halves<Distinct<4>>,
 }
 
-#[derive(Clone, Copy, Default)]
-struct LogonSource {
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+pub(super) struct LogonSource {
     failures: Halves<u32>,
     failures_long: Halves<u32>,
     last_failure: Timestamp,
@@ -63,6 +67,8 @@ pub struct Surroundings {
     accounts: StateTable<Account>,
     /// How often accounts do what they never did.
     novelty: Novelty,
+    /// Groups of the entities that changed it since it was taken last.
+    novelty_groups: u64,
     logon_sources: StateTable<LogonSource>,
     watermarks: BTreeMap<SourceId, Watermark>,
 }
@@ -73,6 +79,7 @@ impl Default for Surroundings {
             destinations: StateTable::new(REMEMBERED),
             accounts: StateTable::new(REMEMBERED),
             novelty: Novelty::default(),
+            novelty_groups: 0,
             logon_sources: StateTable::new(REMEMBERED),
             watermarks: BTreeMap::new(),
         }
@@ -88,10 +95,11 @@ impl Surroundings {
     fn event(&mut self, source: SourceId, event: &Event) -> Around {
         let late = self.is_late(source, event.time);
         let mut window = WindowValues::default();
-        self.destination(event, late, &mut window);
+        let by = group(event.entity().id());
+        self.destination(event, by, late, &mut window);
         if let Body::Authentication(auth) = &event.body {
-            self.account(event, auth, late, &mut window);
-            self.logon_source(event, auth, late, &mut window);
+            self.account(event, auth, by, late, &mut window);
+            self.logon_source(event, auth, by, late, &mut window);
         }
         Around { late, window }
     }
@@ -107,9 +115,9 @@ impl Surroundings {
         false
     }
 
-    fn destination(&mut self, event: &Event, late: bool, window: &mut WindowValues) {
+    fn destination(&mut self, event: &Event, by: u64, late: bool, window: &mut WindowValues) {
         let (Some(dst), Some(src)) = (&event.dst, &event.src) else { return };
-        let state = self.destinations.touch(dst.host.hash64());
+        let state = self.destinations.touch_by(dst.host.hash64(), by);
         if !late {
             let source = src.host.hash64();
             state.sources.turn(event.time, TEN_MINUTES);
@@ -135,23 +143,26 @@ impl Surroundings {
         &mut self,
         event: &Event,
         auth: &Authentication,
+        by: u64,
         late: bool,
         window: &mut WindowValues,
     ) {
         let Some(user) = &event.user else { return };
-        let state = self.accounts.touch(hash_bytes(user.as_bytes()));
+        let state = self.accounts.touch_by(hash_bytes(user.as_bytes()), by);
         state.observe(event, auth, late, &mut self.novelty, window);
+        self.novelty_groups |= by;
     }
 
     fn logon_source(
         &mut self,
         event: &Event,
         auth: &Authentication,
+        by: u64,
         late: bool,
         window: &mut WindowValues,
     ) {
         let Some(src) = &event.src else { return };
-        let state = self.logon_sources.touch(mix64(src.host.hash64()));
+        let state = self.logon_sources.touch_by(mix64(src.host.hash64()), by);
         if !late {
             state.failures.turn(event.time, TEN_MINUTES);
             state.failures_long.turn(event.time, HOUR);

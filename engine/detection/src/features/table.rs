@@ -29,6 +29,10 @@ impl Hasher for KeyHasher {
 struct Slot<V> {
     key: u64,
     used: bool,
+    /// Its place is in the list of what changed.
+    changed: bool,
+    /// Whose state it is: what was or-ed together since it was taken last.
+    owner: u64,
     value: V,
 }
 
@@ -39,6 +43,10 @@ pub struct StateTable<V> {
     hand: usize,
     capacity: usize,
     evicted: u64,
+    /// Whether it is remembered what changes.
+    tracks: bool,
+    /// Places that changed since they were taken last, in the order in which they did first.
+    changed: Vec<u32>,
 }
 
 impl<V: Default> StateTable<V> {
@@ -50,6 +58,8 @@ impl<V: Default> StateTable<V> {
             hand: 0,
             capacity: capacity.clamp(1, u32::MAX as usize),
             evicted: 0,
+            tracks: false,
+            changed: Vec::new(),
         }
     }
 
@@ -61,6 +71,11 @@ impl<V: Default> StateTable<V> {
         Some(&mut slot.value)
     }
 
+    /// Whether there is state of `key`. Does not count as use.
+    pub fn holds(&self, key: u64) -> bool {
+        self.index.contains_key(&key)
+    }
+
     /// The state of `key`, made anew if it is not here. What had to make room is handed to `evict`
     /// with its key; the new state starts from `fresh()`.
     pub fn entry(
@@ -69,30 +84,83 @@ impl<V: Default> StateTable<V> {
         fresh: impl FnOnce() -> V,
         evict: impl FnOnce(u64, V),
     ) -> &mut V {
-        if let Some(&at) = self.index.get(&key) {
-            let slot = &mut self.slots[at as usize];
-            slot.used = true;
-            return &mut slot.value;
-        }
-        let at = if self.slots.len() < self.capacity {
-            self.slots.push(Slot { key, used: true, value: fresh() });
-            self.slots.len() - 1
-        } else {
-            let at = self.victim();
-            let old =
-                std::mem::replace(&mut self.slots[at], Slot { key, used: true, value: fresh() });
-            self.index.remove(&old.key);
-            self.evicted += 1;
-            evict(old.key, old.value);
-            at
-        };
-        self.index.insert(key, at as u32);
+        let at = self.place(key, fresh, evict);
         &mut self.slots[at].value
     }
 
     /// [`entry`](Self::entry) with default state and nothing kept of what makes room.
     pub fn touch(&mut self, key: u64) -> &mut V {
         self.entry(key, V::default, |_, _| ())
+    }
+
+    /// [`touch`](Self::touch) that notes the change, and whose state it is.
+    pub fn touch_by(&mut self, key: u64, owner: u64) -> &mut V {
+        self.entry_by(key, owner, V::default, |_, _| ())
+    }
+
+    /// [`entry`](Self::entry) that notes the change, and whose state it is.
+    pub fn entry_by(
+        &mut self,
+        key: u64,
+        owner: u64,
+        fresh: impl FnOnce() -> V,
+        evict: impl FnOnce(u64, V),
+    ) -> &mut V {
+        let at = self.place(key, fresh, evict);
+        self.note(at, owner);
+        &mut self.slots[at].value
+    }
+
+    /// Notes a change of what is here.
+    pub fn mark(&mut self, key: u64, owner: u64) {
+        if let Some(&at) = self.index.get(&key) {
+            self.note(at as usize, owner);
+        }
+    }
+
+    /// Hands out what changed since this was last called: key, owner and state. Nothing is noted
+    /// before the first call.
+    pub fn take_changed(&mut self, mut f: impl FnMut(u64, u64, &V)) {
+        self.tracks = true;
+        for at in std::mem::take(&mut self.changed) {
+            let slot = &mut self.slots[at as usize];
+            slot.changed = false;
+            f(slot.key, std::mem::take(&mut slot.owner), &slot.value);
+        }
+    }
+
+    fn note(&mut self, at: usize, owner: u64) {
+        if !self.tracks {
+            return;
+        }
+        let slot = &mut self.slots[at];
+        slot.owner |= owner;
+        if !std::mem::replace(&mut slot.changed, true) {
+            self.changed.push(at as u32);
+        }
+    }
+
+    fn place(&mut self, key: u64, fresh: impl FnOnce() -> V, evict: impl FnOnce(u64, V)) -> usize {
+        if let Some(&at) = self.index.get(&key) {
+            self.slots[at as usize].used = true;
+            return at as usize;
+        }
+        let new = |changed| Slot { key, used: true, changed, owner: 0, value: fresh() };
+        let at = if self.slots.len() < self.capacity {
+            self.slots.push(new(false));
+            self.slots.len() - 1
+        } else {
+            let at = self.victim();
+            // A place that is in the list already is not put there twice.
+            let listed = self.slots[at].changed;
+            let old = std::mem::replace(&mut self.slots[at], new(listed));
+            self.index.remove(&old.key);
+            self.evicted += 1;
+            evict(old.key, old.value);
+            at
+        };
+        self.index.insert(key, at as u32);
+        at
     }
 
     fn victim(&mut self) -> usize {
@@ -137,6 +205,28 @@ mod tests {
                 prop_assert_eq!(table.get(key).copied(), Some(key * 10));
             }
         }
+    }
+
+    #[test]
+    fn what_changed_is_taken_once_with_its_owners() {
+        let mut table: StateTable<u32> = StateTable::new(2);
+        *table.touch_by(1, 4) = 10;
+        let taken = |table: &mut StateTable<u32>| {
+            let mut all = Vec::new();
+            table.take_changed(|key, owner, value| all.push((key, owner, *value)));
+            all
+        };
+        assert_eq!(taken(&mut table), [], "nothing is noted before the first call");
+        *table.touch_by(1, 4) = 11;
+        *table.touch_by(1, 8) = 12;
+        table.touch(2);
+        assert_eq!(taken(&mut table), [(1, 12, 12)]);
+        assert_eq!(taken(&mut table), []);
+        *table.touch_by(2, 1) = 20;
+        for key in 3..9 {
+            *table.touch_by(key, key) = 30;
+        }
+        assert_eq!(taken(&mut table).len(), 2, "what had to make room is gone");
     }
 
     #[test]
