@@ -20,7 +20,7 @@ use actors::detection::models::{Learner, ModelHost};
 use actors::detection::recorder::Recorder;
 use actors::detection::threats::{Threats, ThreatsMessage};
 use actors::detection::watch::Watch;
-use actors::detection::{Deal, DetectorMessage, EnsembleMessage};
+use actors::detection::{DetectorMessage, EnsembleMessage, FeaturesMessage};
 use actors::mailbox::{CreditedRef, Inbox};
 use actors::observe::{Directory, Observed};
 use actors::ports::{Buggify, Clock};
@@ -100,7 +100,7 @@ pub struct Node {
     /// Where its actors are listed.
     pub directory: Directory,
     /// The features actor of each shard.
-    pub shards: Vec<CreditedRef<Deal>>,
+    pub shards: Vec<CreditedRef<FeaturesMessage>>,
     /// The threats actor.
     pub threats: Inbox<ThreatsMessage>,
     /// Threads left behind.
@@ -131,7 +131,7 @@ pub fn declared(shards: usize) -> Spec {
 /// The references of one shard, which outlive its actors' incarnations.
 #[derive(Clone)]
 struct Shard {
-    features: Inbox<Deal>,
+    features: Inbox<FeaturesMessage>,
     ensemble: Inbox<EnsembleMessage>,
     detectors: BTreeMap<DetectorKind, Inbox<DetectorMessage>>,
 }

@@ -7,9 +7,9 @@
 use crate::host::Received;
 use crate::host::follow::POLL_INTERVAL;
 use crate::inputs::{Error, Input, Next, reason};
-use actors::detection::Deal;
 use actors::detection::models::ModelHost;
 use actors::detection::threats::ThreatsMessage;
+use actors::detection::{Deal, FeaturesMessage};
 use actors::mailbox::{CreditedRef, Inbox};
 use actors::observe::Observed;
 use actors::ports::Clock;
@@ -48,7 +48,7 @@ pub struct View {
 /// Where batches go.
 pub struct Shards {
     /// The features actor of each shard.
-    pub shards: Vec<CreditedRef<Deal>>,
+    pub shards: Vec<CreditedRef<FeaturesMessage>>,
     /// The threats actor.
     pub threats: Inbox<ThreatsMessage>,
     /// The models.
@@ -253,14 +253,14 @@ impl Dealer {
         self.barrier_if_due(self.sequence + 1)?;
         let (batch, around, parts) = (Arc::new(batch), Arc::new(around), rows.len());
         for (shard, rows) in rows {
-            let deal = Deal {
+            let deal = FeaturesMessage::Deal(Deal {
                 batch: Arc::clone(&batch),
                 around: Arc::clone(&around),
                 rows,
                 parts,
                 bundle: bundle.clone(),
                 read_at,
-            };
+            });
             let to = &self.shards.shards[shard];
             if let Err(refused) = to.try_send(deal) {
                 self.view.held_back += 1;

@@ -1,7 +1,7 @@
 //! The one write path: everything that a batch changed, in one transaction.
 
-use crate::tables::{checkpoints, counts, examples, ledger, threats};
-use crate::{Count, LedgerEntry, Result};
+use crate::tables::{checkpoints, counts, entities, examples, ledger, threats};
+use crate::{Count, EntityState, LedgerEntry, Result};
 use redb::WriteTransaction;
 use threat::{Example, Threat, ThreatId};
 
@@ -23,6 +23,10 @@ pub struct Commit {
     pub examples: Vec<(ThreatId, u32, Example)>,
     /// Threats to forget, with their counts and examples; done before the others are put.
     pub forget_threats: Vec<ThreatId>,
+    /// What is remembered of entities, in the place of what was.
+    pub entities: Vec<EntityState>,
+    /// Entries of it to forget, by workload, kind and key; removed before `entities` are put.
+    pub forget_entities: Vec<(u32, u8, u64)>,
     /// Synced to the disk before [`Store::commit`](crate::Store::commit) returns. Otherwise a crash
     /// may lose it together with every later one, never a part of it.
     pub durable: bool,
@@ -46,6 +50,9 @@ pub(crate) fn apply(txn: &WriteTransaction, c: &Commit) -> Result<Committed> {
     }
     if !(c.checkpoints.is_empty() && c.forget_checkpoints.is_empty()) {
         checkpoints::write(txn, &c.checkpoints, &c.forget_checkpoints)?;
+    }
+    if !(c.entities.is_empty() && c.forget_entities.is_empty()) {
+        entities::write(txn, &c.entities, &c.forget_entities)?;
     }
     let mut done = Committed::default();
     if !c.ledger.is_empty() {

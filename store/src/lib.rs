@@ -26,6 +26,7 @@ pub use error::Error;
 pub use store::Store;
 pub use tables::bundles::Bundle;
 pub use tables::counts::Count;
+pub use tables::entities::EntityState;
 pub use tables::ledger::{Ledger, LedgerEntry};
 pub use tables::threats::{Order, Query, ThreatKey};
 pub use view::View;

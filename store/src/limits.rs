@@ -17,6 +17,9 @@ pub const LEDGER_FOLD: u64 = 256;
 /// Bytes of one checkpoint: the state of a shard's hot entities stays under it.
 pub const CHECKPOINT_BYTES: usize = 256 << 20;
 
+/// Bytes of one entry of what is remembered of entities: the largest has about 1,100.
+pub const ENTITY_BYTES: usize = 4_096;
+
 /// Bytes of a checkpoint's, source's or segment's name.
 pub const KEY_BYTES: usize = 4_096;
 

@@ -1,7 +1,9 @@
 //! Reading one consistent state, untouched by commits that come later.
 
-use crate::tables::{blobs, bundles, checkpoints, counts, examples, labels, ledger, meta, threats};
-use crate::{Bundle, Count, Ledger, Query, Result};
+use crate::tables::{
+    blobs, bundles, checkpoints, counts, entities, examples, labels, ledger, meta, threats,
+};
+use crate::{Bundle, Count, EntityState, Ledger, Query, Result};
 use redb::ReadTransaction;
 use threat::{Example, Label, Threat, ThreatId};
 
@@ -24,6 +26,11 @@ impl View {
     /// The names of checkpoints that begin with `prefix`, sorted.
     pub fn checkpoint_names(&self, prefix: &str) -> Result<Vec<String>> {
         checkpoints::names(&self.txn, prefix)
+    }
+
+    /// Hands out what is remembered of a workload's entities, by kind and key.
+    pub fn each_entity(&self, workload: u32, f: impl FnMut(EntityState)) -> Result<()> {
+        entities::each(&self.txn, workload, f)
     }
 
     /// A threat by its id.

@@ -3,10 +3,11 @@
 //! Rules run here, before any detector is asked, so that no detector's fault can keep them from
 //! running. A panic inside the rule engine costs that batch its matches and is reported.
 
-use super::messages::{Deal, EnsembleMessage, Part};
-use crate::mailbox::{Envelope, Inbox};
+use super::messages::{Deal, EnsembleMessage, FeaturesMessage, Part};
+use crate::mailbox::{Envelope, Inbox, Slip};
 use crate::observe::Observed;
 use detection::engine::matches;
+use detection::features::state::Piece;
 use detection::features::{Featurizer, Limits};
 use detection::rules::{Matched, RuleSet};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -27,6 +28,10 @@ pub struct View {
     pub compact: usize,
     /// Batches whose rules panicked.
     pub rule_panics: u64,
+    /// Entries of entities' state that it went on with.
+    pub restored: u64,
+    /// Entries that were none, or of another version: their entities begin anew.
+    pub not_restored: u64,
 }
 
 /// The actor.
@@ -49,7 +54,7 @@ pub struct State {
 }
 
 impl Actor for Features {
-    type Msg = Envelope<Deal>;
+    type Msg = Envelope<FeaturesMessage>;
     type State = State;
     type Arguments = ();
 
@@ -63,7 +68,42 @@ impl Actor for Features {
         envelope: Self::Msg,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
-        let (deal, slip) = envelope.open();
+        let (message, slip) = envelope.open();
+        match message {
+            FeaturesMessage::Deal(deal) => return self.describe(deal, slip, state),
+            FeaturesMessage::Take(tell) => {
+                // Whoever asked may be gone.
+                let _gone = tell.send(state.featurizer.take_changed());
+            }
+            FeaturesMessage::Restore(pieces) => state.restore(&pieces),
+        }
+        self.observed.publish(state.view);
+        Ok(())
+    }
+}
+
+impl State {
+    fn restore(&mut self, pieces: &[Piece]) {
+        for piece in pieces {
+            match self.featurizer.restore(piece) {
+                Ok(()) => self.view.restored += 1,
+                Err(error) => {
+                    self.view.not_restored += 1;
+                    tracing::debug!("an entity begins anew: {error}");
+                }
+            }
+        }
+        (self.view.hot, self.view.compact) = self.featurizer.entities();
+    }
+}
+
+impl Features {
+    fn describe(
+        &self,
+        deal: Deal,
+        slip: Slip,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
         let features = state.featurizer.extract(&deal.batch, deal.rows, &deal.around, deal.bundle);
         let matching = AssertUnwindSafe(|| matches(&self.rules, &features));
         let matched = catch_unwind(matching).unwrap_or_else(|_| {

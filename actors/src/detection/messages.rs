@@ -5,6 +5,7 @@
 
 use crate::mailbox::Slip;
 use detection::bundle::Bundle;
+use detection::features::state::Piece;
 use detection::features::{Around, FeatureBatch};
 use detection::rules::{CorrelationInput, Matched};
 use detection::scorers::BatchScores;
@@ -12,6 +13,20 @@ use std::sync::Arc;
 use std::time::Duration;
 use threat::verdict::Absence;
 use threat::{DetectorKind, EventBatch, Verdict};
+use tokio::sync::oneshot;
+
+/// To a shard's features actor.
+#[derive(Debug)]
+pub enum FeaturesMessage {
+    /// Describe this.
+    Deal(Deal),
+    /// Tell what changed of entities since this was last asked: between batches, so that it holds
+    /// all that was dealt before and nothing of what comes later. The first one begins the noting
+    /// of changes.
+    Take(oneshot::Sender<Vec<Piece>>),
+    /// Go on with what another process remembered of entities.
+    Restore(Vec<Piece>),
+}
 
 /// A batch on its way to one shard.
 #[derive(Debug)]

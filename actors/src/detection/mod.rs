@@ -16,4 +16,4 @@ pub mod recorder;
 pub mod threats;
 pub mod watch;
 
-pub use messages::{Deal, Decided, DetectorMessage, EnsembleMessage, Part};
+pub use messages::{Deal, Decided, DetectorMessage, EnsembleMessage, FeaturesMessage, Part};

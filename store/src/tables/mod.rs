@@ -6,6 +6,7 @@ pub mod blobs;
 pub mod bundles;
 pub mod checkpoints;
 pub mod counts;
+pub mod entities;
 pub mod examples;
 pub mod labels;
 pub mod ledger;
@@ -23,6 +24,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<()> {
     txn.open_table(threats::TABLE)?;
     txn.open_table(threats::INDEX)?;
     txn.open_table(counts::TABLE)?;
+    txn.open_table(entities::TABLE)?;
     txn.open_table(examples::TABLE)?;
     txn.open_table(labels::TABLE)?;
     txn.open_table(blobs::TABLE)?;

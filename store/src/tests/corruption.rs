@@ -43,6 +43,7 @@ fn a_flipped_bit_in_a_value_is_found_on_read() {
     damage(&disk, tables::threats::TABLE);
     damage(&disk, tables::examples::TABLE);
     damage(&disk, tables::blobs::TABLE);
+    damage(&disk, tables::entities::TABLE);
     let s = Store::with_backend(disk.backend()).unwrap();
     let v = s.view().unwrap();
     for error in [
@@ -51,6 +52,7 @@ fn a_flipped_bit_in_a_value_is_found_on_read() {
         v.each_threat(|_| ()).unwrap_err(),
         v.examples(id).unwrap_err(),
         v.blob(hash).unwrap_err(),
+        v.each_entity(7, |_| ()).unwrap_err(),
     ] {
         assert!(matches!(error, Error::Corrupt { .. }) && error.is_fatal(), "{error}");
     }

@@ -6,7 +6,7 @@ mod power_cuts;
 mod reads;
 mod records;
 
-use crate::{Commit, Count, LedgerEntry};
+use crate::{Commit, Count, EntityState, LedgerEntry};
 use threat::entity::Entity;
 use threat::event::Position;
 use threat::verdict::{Absence, Abstention};
@@ -97,6 +97,11 @@ fn count(threat: ThreatId, segment: &str, offset: u64, count: u64) -> Count {
     Count { threat, segment: segment.into(), offset, count }
 }
 
+fn entity(workload: u32, key: u64, sequence: u64) -> EntityState {
+    let bytes = vec![sequence as u8; 5];
+    EntityState { workload, kind: 2, key, epoch: 4, sequence, owner: key + 9, bytes }
+}
+
 /// A commit with one of everything.
 fn one_of_each() -> Commit {
     let t = threat(4, 3);
@@ -104,6 +109,7 @@ fn one_of_each() -> Commit {
         checkpoints: vec![("source/a".into(), b"position 10".to_vec())],
         ledger: vec![entry("run1/a", 0, 10, 2)],
         counts: vec![count(t.id, "a@0", 10, 3)],
+        entities: vec![entity(7, 3, 1)],
         examples: vec![(t.id, 0, example()), (t.id, 2, example())],
         threats: vec![t],
         durable: true,

@@ -87,6 +87,29 @@ fn a_refused_commit_leaves_nothing() {
 }
 
 #[test]
+fn of_entities_the_newest_state_is_kept_by_workload() {
+    let s = store();
+    let put = |entities: Vec<EntityState>| Commit { entities, ..Commit::default() };
+    s.commit(&put(vec![entity(7, 3, 1), entity(7, 4, 1), entity(8, 3, 1)])).unwrap();
+    s.commit(&put(vec![entity(7, 4, 2)])).unwrap();
+    s.commit(&put(vec![entity(7, 4, 1)])).unwrap();
+    let of = |workload| {
+        let mut all = Vec::new();
+        s.view().unwrap().each_entity(workload, |state| all.push(state)).unwrap();
+        all
+    };
+    assert_eq!(of(7), [entity(7, 3, 1), entity(7, 4, 2)]);
+    assert_eq!(of(8), [entity(8, 3, 1)]);
+    assert_eq!(of(9), []);
+    let forget = Commit { forget_entities: vec![(7, 2, 3), (7, 2, 99)], ..Commit::default() };
+    s.commit(&forget).unwrap();
+    assert_eq!(of(7), [entity(7, 4, 2)]);
+    let mut large = entity(7, 5, 1);
+    large.bytes = vec![0; crate::limits::ENTITY_BYTES + 1];
+    assert!(matches!(s.commit(&put(vec![large])), Err(Error::Limit { .. })));
+}
+
+#[test]
 fn a_forgotten_threat_leaves_no_trace() {
     let s = store();
     let c = one_of_each();
