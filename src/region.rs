@@ -17,6 +17,10 @@ region fails, a majority of the voters agrees on it and others take over by them
 back, what is at home there returns. Orders are for what a person knows and the nodes do not. They
 are kept in the control log, so that they hold until `failback`, whoever leads.
 
+Whoever takes over goes on with what the owner knew of entities some ten seconds before. How old
+that is at other nodes, `status --output json` tells: `checkpoint_sent_ms` of each node, null while
+something that it owns is nowhere else.
+
 Examples:
   watchfire region status                  both lights of each region, and how old its news are
   watchfire region drain us --plan         what would move, step by step; nothing is done
@@ -118,6 +122,8 @@ impl<'a> Light<'a> {
             let node = json!({
                 "reachable": view.is_some(),
                 "leases": view.map_or(0, |v| v.leases.len()),
+                "checkpoint_sent_ms": view.and_then(|v| v.checkpoints.sent_ms),
+                "checkpoint_held_ms": view.and_then(|v| v.checkpoints.held_ms),
                 "state": link.map_or(PeerState::Alive, |l| l.state),
                 "heard_ms": link.map_or(Some(0), |l| l.heard_ms),
             });

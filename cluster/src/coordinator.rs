@@ -5,6 +5,7 @@
 //! made by the machines of `regions`: this puts them together for one process.
 
 mod beat;
+mod carried;
 mod clock;
 mod duties;
 pub mod limits;
@@ -12,6 +13,7 @@ mod ownership;
 mod view;
 
 pub use beat::{Beat, Load};
+pub use carried::CheckpointAges;
 pub use clock::{Clock, TokioClock};
 pub use ownership::{Fences, Owned, Ownership};
 pub use view::{Held, Link, Move, Moves, View, WorkloadView};

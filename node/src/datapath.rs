@@ -9,8 +9,11 @@
 //! Everything on the way is bounded, and what is full holds back what comes before it, up to the
 //! sender. Each request may be repeated: what was judged before is known by its offset.
 
+mod carrying;
+mod checkpoints;
 mod copies;
 mod engine;
+mod fetching;
 mod ingest;
 mod keeper;
 pub mod limits;
@@ -26,15 +29,19 @@ pub use view::{ClusterView, Owner, Peer};
 
 use crate::assembly::Parts;
 use crate::host::output::Output;
+use carrying::Carrying;
+use checkpoints::Checkpoints;
 use cluster::fabric::{Answer, BoxFuture, Caller, Fabric, Lane, Who};
 use cluster::replication::Replication;
 use copies::Placing;
 use engine::{Engine, Making};
 use ingest::{Append, Ingest};
 use keeper::{Keeper, Shared};
-use limits::{APPENDS, JUDGED, SOURCE_BYTES};
+use limits::{APPENDS, JUDGED, SOURCE_BYTES, TAKEN};
 use message::{Ask, Told};
+use regions::control_log::limits::WORKLOADS;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 use store::Store;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
@@ -49,6 +56,7 @@ struct Running {
     ingest: Arc<Ingest>,
     store: Arc<Store>,
     threats: Arc<Replication>,
+    checkpoints: Arc<Checkpoints>,
 }
 
 /// What a data path needs to run.
@@ -65,6 +73,8 @@ pub struct Needs {
     pub view: Arc<dyn ClusterView>,
     /// The threats that all nodes share.
     pub threats: Arc<Replication>,
+    /// How often what detection remembers of entities is taken and sent on.
+    pub checkpoint_every: Duration,
 }
 
 impl Default for DataPath {
@@ -79,7 +89,8 @@ impl DataPath {
     /// # Errors
     /// When an actor gives up or the disk fails: the node has to end.
     pub async fn run(self: Arc<Self>, needs: Needs) -> Result<(), Error> {
-        let Needs { mut parts, store, output, fabric, view, threats } = needs;
+        let Needs { mut parts, store, output, fabric, view, threats, checkpoint_every } = needs;
+        let checkpoints = Arc::new(Checkpoints::open(Arc::clone(&store))?);
         let (judged, placed) = mpsc::channel(JUDGED);
         let keeper = Arc::new(Keeper::new(
             Arc::clone(&store),
@@ -93,18 +104,39 @@ impl DataPath {
         let mut placing = JoinSet::new();
         let (way, around) = (Arc::clone(&fabric), Arc::clone(&view));
         placing.spawn(Placing::new(way, around, Arc::clone(&threats)).run(placed));
+        let (taken, carried) = mpsc::channel(TAKEN);
+        let carrying = Carrying {
+            fabric: Arc::clone(&fabric),
+            view: Arc::clone(&view),
+            keeper: Arc::clone(&keeper),
+            checkpoints: Arc::clone(&checkpoints),
+            clock: Arc::clone(&parts.clock),
+        };
+        let mut carries = JoinSet::new();
+        carries.spawn(carrying.run(carried));
         let making = Making {
             parts,
             keeper,
             store: Arc::clone(&store),
             threats: Arc::clone(&threats),
             view: Arc::clone(&view),
+            fabric: Arc::clone(&fabric),
+            checkpoints: Arc::clone(&checkpoints),
+            checkpoint_every,
+            taken,
         };
         let (engine, dealing) = Engine::start(making).await?;
         let ingest = Arc::new(Ingest { engine, fabric, view, under_way: Default::default() });
         // It runs once.
-        let _ = self.running.set(Running { ingest, store, threats });
-        dealing.await
+        let _ = self.running.set(Running { ingest, store, threats, checkpoints });
+        tokio::select! {
+            ended = dealing => ended,
+            Some(ended) = carries.join_next() => match ended {
+                Ok(Err(error)) => Err(error.into()),
+                Ok(Ok(())) => Err(Error::Ended("nothing takes the state of entities".into())),
+                Err(error) => Err(Error::Ended(error.to_string())),
+            },
+        }
     }
 
     async fn answer(&self, caller: &Caller, request: Vec<u8>) -> Told {
@@ -126,7 +158,13 @@ impl DataPath {
                 running.ingest.append(append, behind).await
             }
             Ask::Ledger { source } => running.ledger(source.to_string()).await,
-            Ask::Part { .. } | Ask::Keep(_) if !is_node => {
+            Ask::Part { .. }
+            | Ask::Keep(_)
+            | Ask::Checkpoint(_)
+            | Ask::Held
+            | Ask::Fetch { .. }
+                if !is_node =>
+            {
                 Told::Refused("this is between nodes".into())
             }
             Ask::Part { source, .. } if source.len() > SOURCE_BYTES => {
@@ -136,6 +174,9 @@ impl DataPath {
                 running.ingest.judge_here(source, durability, batches).await
             }
             Ask::Keep(copies) => running.keep(copies).await,
+            Ask::Checkpoint(part) => running.hold(part).await,
+            Ask::Held => Told::Held(running.checkpoints.marks().into_iter().collect()),
+            Ask::Fetch { workload, after } => running.part(workload, after).await,
         }
     }
 }
@@ -150,6 +191,33 @@ impl Running {
         let kept = tokio::task::spawn_blocking(move || copies::keep(&store, ledger)).await;
         match kept {
             Ok(Ok(())) => Told::Kept,
+            Ok(Err(error)) => Told::Refused(error.to_string()),
+            Err(error) => Told::Refused(error.to_string()),
+        }
+    }
+
+    async fn hold(&self, part: Box<message::Checkpoint>) -> Told {
+        if part.workload as usize >= WORKLOADS {
+            return Told::Refused(format!("there is no workload {}", part.workload));
+        }
+        let checkpoints = Arc::clone(&self.checkpoints);
+        let whole = part.last.then_some((part.epoch, part.sequence));
+        match tokio::task::spawn_blocking(move || checkpoints.hold(&part)).await {
+            Ok(Ok(mark)) => {
+                if whole == Some(mark) {
+                    self.ingest.view.held();
+                }
+                Told::Stands(mark.0, mark.1)
+            }
+            Ok(Err(error)) => Told::Refused(error.to_string()),
+            Err(error) => Told::Refused(error.to_string()),
+        }
+    }
+
+    async fn part(&self, workload: u32, after: Option<(u8, u64)>) -> Told {
+        let checkpoints = Arc::clone(&self.checkpoints);
+        match tokio::task::spawn_blocking(move || checkpoints.part(workload, after)).await {
+            Ok(Ok(part)) => Told::Part(Box::new(part)),
             Ok(Err(error)) => Told::Refused(error.to_string()),
             Err(error) => Told::Refused(error.to_string()),
         }

@@ -33,6 +33,17 @@ impl View {
         entities::each(&self.txn, workload, f)
     }
 
+    /// Some of that, by kind and key: what comes after an entry and has about so many bytes; and
+    /// whether nothing comes after it.
+    pub fn entities(
+        &self,
+        workload: u32,
+        after: Option<(u8, u64)>,
+        bytes: usize,
+    ) -> Result<(Vec<EntityState>, bool)> {
+        entities::some(&self.txn, workload, after, bytes)
+    }
+
     /// A threat by its id.
     pub fn threat(&self, id: ThreatId) -> Result<Option<Threat>> {
         threats::get(&self.txn, id)

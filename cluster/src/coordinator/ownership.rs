@@ -1,5 +1,6 @@
 //! Who owns what, for those who act or send by it.
 
+use super::carried::Carried;
 use super::clock::Clock;
 use super::limits::{ASK_AGAIN, WORKLOADS};
 use super::view::Held;
@@ -29,15 +30,16 @@ pub struct Owned {
 
 /// Who owns what as this node knows it, and for what it may act itself. Cheap to clone.
 #[derive(Clone)]
-pub struct Ownership(Arc<Shared>);
+pub struct Ownership(pub(super) Arc<Shared>);
 
-struct Shared {
+pub(super) struct Shared {
     me: u64,
     terms: Terms,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     table: RwLock<Table>,
     leases: Mutex<BTreeMap<u32, Kept>>,
     told: watch::Sender<u64>,
+    pub(super) carried: Mutex<Carried>,
 }
 
 #[derive(Default)]
@@ -65,6 +67,7 @@ impl Ownership {
             table: RwLock::default(),
             leases: Mutex::default(),
             told: watch::Sender::new(0),
+            carried: Mutex::default(),
         }))
     }
 
@@ -92,7 +95,7 @@ impl Ownership {
 
     /// All that this node may act for now, with the epoch.
     pub fn acting(&self) -> BTreeMap<u32, u64> {
-        self.held().into_iter().map(|(workload, held)| (workload, held.epoch)).collect()
+        self.leases_held().into_iter().map(|(workload, held)| (workload, held.epoch)).collect()
     }
 
     /// Tells of each change: of owners, and of what this node may act for. That a lease has lapsed
@@ -101,7 +104,7 @@ impl Ownership {
         self.0.told.subscribe()
     }
 
-    pub(super) fn held(&self) -> BTreeMap<u32, Held> {
+    pub(super) fn leases_held(&self) -> BTreeMap<u32, Held> {
         let now = self.0.clock.now();
         let held = |(workload, kept): (&u32, &Kept)| {
             let left = kept.lease.remaining(now);

@@ -1,6 +1,6 @@
 //! What an operator is shown of regions, as one node sees them.
 
-use super::{Coordinator, Ownership};
+use super::{CheckpointAges, Coordinator, Ownership};
 use regions::balancer::Score;
 use regions::control_log::ControlLog;
 use regions::failover::Step;
@@ -110,6 +110,8 @@ pub struct View {
     pub workloads: BTreeMap<u32, WorkloadView>,
     /// How evenly all is borne.
     pub balance: Score,
+    /// How old the state of entities is that would outlive its owner.
+    pub checkpoints: CheckpointAges,
     /// On the leader: workloads that should move and have nowhere to go, with the reason.
     pub unplaced: BTreeMap<u32, String>,
 }
@@ -137,12 +139,13 @@ impl Coordinator {
             node: self.me,
             applied: log.applied(),
             leads,
-            leases: ownership.held(),
+            leases: ownership.leases_held(),
             links: self.links(now),
             failed: self.failed(now).iter().map(ToString::to_string).collect(),
             orders: orders.map(|(region, order)| (region.to_string(), order)).collect(),
             workloads: log.workloads().all().iter().map(workload).collect(),
             balance: self.balance(now, log),
+            checkpoints: ownership.checkpoints(),
             unplaced: if leads { self.unplaced.clone() } else { BTreeMap::new() },
         }
     }

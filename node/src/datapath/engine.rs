@@ -1,22 +1,29 @@
 //! The detection of a node of a cluster: takes jobs one after the other, deals their events to its
 //! shards, and lets the keeper say when their verdicts are on disk.
 
+mod memory;
+
+use super::carrying::Taken;
+use super::checkpoints::Checkpoints;
 use super::keeper::{Dealt, JOB, Job, Judged, Keeper, ledger_name};
-use super::limits::{JOBS, SOURCES};
+use super::limits::{CLAIM_EVERY, JOBS, SOURCES};
 use super::message::{Batch, Copies, Durability};
 use super::view::ClusterView;
 use crate::assembly::{self, Node, Parts};
-use actors::detection::Deal;
 use actors::detection::threats::{Barrier, ThreatsMessage};
+use actors::detection::{Deal, FeaturesMessage};
 use actors::mailbox::{CreditedRef, Inbox};
 use actors::ports::Clock;
+use cluster::fabric::Fabric;
 use cluster::replication::Replication;
 use detection::features::Surroundings;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 use store::Store;
 use threat::{SourceId, SourceNames, Text, ThreatClass, ThreatId};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Interval, MissedTickBehavior};
 
 /// Events of one source that this node owns, in its order.
 #[derive(Debug)]
@@ -60,6 +67,14 @@ pub struct Making {
     pub threats: Arc<Replication>,
     /// The cluster.
     pub view: Arc<dyn ClusterView>,
+    /// The way to other nodes.
+    pub fabric: Arc<Fabric>,
+    /// What is remembered of entities, on disk.
+    pub checkpoints: Arc<Checkpoints>,
+    /// How often what changed of them is taken.
+    pub checkpoint_every: Duration,
+    /// Where that goes.
+    pub taken: mpsc::Sender<Taken>,
 }
 
 /// Why an engine ended.
@@ -96,6 +111,8 @@ impl Engine {
             surroundings: Surroundings::default(),
             sequence: 0,
             jobs: 0,
+            claimed: BTreeMap::new(),
+            owned: BTreeMap::new(),
         };
         Ok((Self { work }, dealing.run(node, jobs)))
     }
@@ -111,9 +128,44 @@ impl Engine {
     }
 }
 
+/// What is to be done next.
+enum Due {
+    Work(Work),
+    /// Look which workloads are owned.
+    Claim,
+    /// Take what changed of entities.
+    Checkpoint,
+}
+
+/// What is due without being asked for.
+struct Timers {
+    claim: Interval,
+    checkpoint: Interval,
+}
+
+impl Timers {
+    fn new(checkpoint_every: Duration) -> Self {
+        let every = |pause| {
+            let mut timer = tokio::time::interval(pause);
+            timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            timer
+        };
+        Self { claim: every(CLAIM_EVERY), checkpoint: every(checkpoint_every) }
+    }
+
+    /// The first of each is due at once.
+    async fn next(&mut self) -> Due {
+        tokio::select! {
+            biased;
+            _ = self.checkpoint.tick() => Due::Checkpoint,
+            _ = self.claim.tick() => Due::Claim,
+        }
+    }
+}
+
 struct Dealing {
     making: Making,
-    shards: Vec<CreditedRef<Deal>>,
+    shards: Vec<CreditedRef<FeaturesMessage>>,
     threats: Inbox<ThreatsMessage>,
     clock: Arc<dyn Clock>,
     names: SourceNames,
@@ -123,23 +175,41 @@ struct Dealing {
     surroundings: Surroundings,
     sequence: u64,
     jobs: u64,
+    /// Workloads that are owned, with the epoch: their state is here.
+    claimed: BTreeMap<u32, u64>,
+    /// The last epoch under which each workload was owned by this process.
+    owned: BTreeMap<u32, u64>,
 }
 
 impl Dealing {
     async fn run(mut self, mut node: Node, mut jobs: mpsc::Receiver<Work>) -> Result<(), Error> {
+        // Before the first event, so that all changes are noted.
+        self.take().await?;
+        let mut timers = Timers::new(self.making.checkpoint_every);
         loop {
-            let work = tokio::select! {
-                work = jobs.recv() => work,
+            let due = tokio::select! {
+                work = jobs.recv() => match work {
+                    Some(work) => Due::Work(work),
+                    None => break,
+                },
+                due = timers.next() => due,
                 _ended = &mut node.ended => return Err(gave_up(&node)),
             };
-            let Some(work) = work else { break };
             tokio::select! {
-                dealt = self.work(work) => dealt?,
+                done = self.due(due) => done?,
                 _ended = &mut node.ended => return Err(gave_up(&node)),
             }
         }
         node.stop().await;
         Ok(())
+    }
+
+    async fn due(&mut self, due: Due) -> Result<(), Error> {
+        match due {
+            Due::Work(work) => self.work(work).await,
+            Due::Claim => self.claim().await,
+            Due::Checkpoint => self.take().await,
+        }
     }
 
     async fn work(&mut self, work: Work) -> Result<(), Error> {
@@ -164,6 +234,8 @@ impl Dealing {
                 return Ok(());
             }
         };
+        // Before the first event of a workload is judged, what was known of its entities is here.
+        self.claim().await?;
         let (copies, batch_workloads) =
             self.leave_out(&source, durability, &mut batches, workloads)?;
         let (done, doing) = oneshot::channel();
@@ -289,13 +361,14 @@ impl Dealing {
         let count = self.shards.len();
         let mut rows: BTreeMap<usize, Vec<u32>> = BTreeMap::new();
         for (row, event) in (0u32..).zip(&batch.events) {
-            rows.entry(inner_shard(event, count)).or_default().push(row);
+            rows.entry(inner_shard(event.entity().id(), count)).or_default().push(row);
         }
         let bundle = self.making.parts.models.bundle_for(self.sequence, false).await;
         let (batch, parts, read_at) = (Arc::new(batch), rows.len(), self.clock.now());
         for (shard, rows) in rows {
             let (batch, around, bundle) = (Arc::clone(&batch), Arc::clone(&around), bundle.clone());
-            self.shards[shard].send(Deal { batch, around, rows, parts, bundle, read_at }).await;
+            let deal = Deal { batch, around, rows, parts, bundle, read_at };
+            self.shards[shard].send(FeaturesMessage::Deal(deal)).await;
         }
         self.sequence += 1;
     }
@@ -303,8 +376,7 @@ impl Dealing {
 
 /// The shard within this node: by other bits than those that choose the node, which would leave
 /// some of its shards without entities.
-fn inner_shard(event: &threat::Event, count: usize) -> usize {
-    let id = event.entity().id();
+fn inner_shard(id: threat::EntityId, count: usize) -> usize {
     threat::EntityId(threat::entropy::mix64(id.0)).shard(count)
 }
 

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{Commit, LedgerEntry, Store};
 use threat::{Text, Threat, ThreatId};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Name of the checkpoint of the last job that a record holds.
 pub const JOB: &str = "job";
@@ -66,6 +66,8 @@ pub struct Keeper {
     threats: Arc<Replication>,
     state: Mutex<State>,
     judged: mpsc::Sender<Judged>,
+    /// The last job whose verdicts are on disk.
+    recorded: watch::Sender<u64>,
 }
 
 struct State {
@@ -110,7 +112,8 @@ impl Keeper {
     ) -> Self {
         let teller = Teller::new(Telling::AsTheyCome);
         let state = State { output, teller, jobs: BTreeMap::new(), shared: Sharing::new(view) };
-        Self { store, threats, state: Mutex::new(state), judged }
+        let recorded = watch::Sender::new(0);
+        Self { store, threats, state: Mutex::new(state), judged, recorded }
     }
 
     /// Goes on with threats that an earlier process told of.
@@ -118,6 +121,12 @@ impl Keeper {
         let mut state = self.state();
         state.teller.resume(known);
         state.shared.resume(known);
+    }
+
+    /// Returns when the verdicts of all jobs up to this one are on disk.
+    pub async fn recorded(&self, number: u64) {
+        // It is never closed while this is here.
+        let _closed = self.recorded.subscribe().wait_for(|done| *done >= number).await.is_err();
     }
 
     /// Takes note of a job before its batches are dealt.
@@ -162,7 +171,8 @@ impl Keeper {
     fn write(&self, record: Record) -> Result<Vec<Judged>, Error> {
         let mut state = self.state();
         let number = record.checkpoints.get(JOB).and_then(|b| b.as_slice().try_into().ok());
-        let job = number.map(u64::from_le_bytes).and_then(|n| state.jobs.remove(&n));
+        let number = number.map(u64::from_le_bytes);
+        let job = number.and_then(|n| state.jobs.remove(&n));
         let failed = |e: store::Error| Error::Storage(e.to_string());
         let ledger = job.as_ref().map_or_else(Vec::new, |(job, _)| ledger(job, &record));
         let ledger = clipped(&self.store, ledger).map_err(failed)?;
@@ -195,6 +205,9 @@ impl Keeper {
                 ..Commit::default()
             };
             self.store.commit(&commit).map_err(failed)?;
+        }
+        if let Some(number) = number {
+            self.recorded.send_replace(number);
         }
         let Some((job, followers)) = job else { return Ok(Vec::new()) };
         let mut copies = job.copies;

@@ -59,5 +59,43 @@ pub const KEPT_THREATS: usize = 1_500;
 /// Entries of the ledger in one message of copies, each with the name of a source.
 pub const KEPT_ENTRIES: usize = 2_000;
 
+/// How often an owner takes what changed of its entities and sends it on: what a takeover forgets.
+/// More often would cost more than it saves, since the shortest windows span a minute.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(10);
+
+/// Checkpoints that are taken and wait for the one before to be sent. While there is one, no other
+/// is taken: what changes meanwhile stays in detection's tables, which are bounded.
+pub const TAKEN: usize = 1;
+
+/// How often a node looks whether it has begun to own a workload. Events do not wait for it: what
+/// they need is claimed with them.
+pub const CLAIM_EVERY: Duration = Duration::from_millis(250);
+
+/// Entries of entities' state that are kept of a workload: more than detection's own tables hold of
+/// one when a node has a third of all. At about 150 bytes each they take 10 MB; those that changed
+/// longest ago make room.
+pub const STATES: usize = 65_536;
+
+/// Entries that are written at once: some milliseconds, for which verdicts may have to wait.
+pub const COMMIT_STATES: usize = 1_024;
+
+/// Bytes of the states in one part of a checkpoint: a node's checkpoint of ten seconds is a few
+/// such, and events that share the connection pass in between.
+pub const PART_STATE_BYTES: usize = 256 << 10;
+
+/// Entries of state that one message hands to a shard.
+pub const RESTORED: usize = 4_096;
+
+/// Nodes of one region that are sent the checkpoints of a workload. One is enough, since whoever
+/// takes over asks the others of its region.
+pub const HOLDERS: usize = 1;
+
+/// How long the other nodes of the region may take to say what they hold before a node that takes
+/// over begins without: events wait for it.
+pub const ASK_HOLDERS_TIME: Duration = Duration::from_secs(1);
+
+/// How long all checkpoints may take to come from other nodes of the region.
+pub const FETCH_TIME: Duration = Duration::from_secs(5);
+
 /// Records set aside that an answer shows.
 pub const SHOWN: usize = 5;

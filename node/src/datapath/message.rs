@@ -2,7 +2,7 @@
 
 use regions::threats::Record;
 use serde::{Deserialize, Serialize};
-use store::LedgerEntry;
+use store::{EntityState, LedgerEntry};
 use threat::{Event, EventBatch, IntakeCounts, Text, codec};
 
 /// The format of the messages.
@@ -83,6 +83,34 @@ pub enum Ask {
         /// Its name.
         source: Text,
     },
+    /// A part of what an owner remembers of the entities of a workload.
+    Checkpoint(Box<Checkpoint>),
+    /// Which checkpoints the node has.
+    Held,
+    /// A part of the checkpoint that the node has of a workload.
+    Fetch {
+        /// The workload.
+        workload: u32,
+        /// After this entry, by kind and key; from the beginning without.
+        after: Option<(u8, u64)>,
+    },
+}
+
+/// A part of what an owner remembers of the entities of a workload.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The workload.
+    pub workload: u32,
+    /// Under which epoch it is owned.
+    pub epoch: u64,
+    /// It holds what changed since this checkpoint of the epoch; all state when it is 0.
+    pub after: u64,
+    /// Its own number; with an equal one it only says that nothing changed.
+    pub sequence: u64,
+    /// No more parts of it come.
+    pub last: bool,
+    /// The entries that changed.
+    pub states: Vec<EntityState>,
 }
 
 /// Copies of what a node judged.
@@ -153,6 +181,12 @@ pub enum Told {
     Ledger(Vec<LedgerEntry>),
     /// It was not done, and will not be.
     Refused(String),
+    /// Up to which checkpoint, by epoch and number, the workload's state is here now.
+    Stands(u64, u64),
+    /// The same of all workloads of which there is any.
+    Held(Vec<(u32, (u64, u64))>),
+    /// A part of a checkpoint.
+    Part(Box<Checkpoint>),
 }
 
 /// What became of bytes.

@@ -1,6 +1,8 @@
 //! Several nodes within one process that hand events to one another.
 
 mod accounts;
+mod entities;
+mod view;
 
 use super::message::Durability;
 use super::*;
@@ -8,6 +10,7 @@ use crate::host::{ReadError, SystemClock};
 use crate::sending::{Sending, Sent};
 use ::regions::clock::Replica;
 use actors::detection::models::ModelHost;
+use actors::detection::watch::Watch;
 use actors::ports::Off;
 use cluster::consensus::Fatal;
 use cluster::fabric::{Credentials, Gate, Identity, MemoryTransport, authority};
@@ -23,59 +26,10 @@ use store::LedgerEntry;
 use threat::{EventBatch, SourceNames};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use view::{Log, View};
 
 /// Shards of the tests' clusters; four make a workload.
 const SHARDS: usize = 32;
-
-/// Who owns each workload, and which nodes there are: what the control log says elsewhere.
-#[derive(Default)]
-struct Known {
-    owners: BTreeMap<u32, u64>,
-    nodes: BTreeMap<u64, String>,
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Known>>);
-
-struct View {
-    me: u64,
-    log: Log,
-}
-
-impl ClusterView for View {
-    fn me(&self) -> u64 {
-        self.me
-    }
-
-    fn region(&self) -> String {
-        self.log.0.lock().unwrap().nodes.get(&self.me).cloned().unwrap_or_default()
-    }
-
-    fn shards(&self) -> usize {
-        SHARDS
-    }
-
-    fn owner(&self, shard: usize) -> Option<Owner> {
-        let workload = shard as u32 / 4;
-        let node = *self.log.0.lock().unwrap().owners.get(&workload)?;
-        Some(Owner { workload, node, address: node.to_string() })
-    }
-
-    fn acts(&self, workload: u32) -> bool {
-        self.log.0.lock().unwrap().owners.get(&workload) == Some(&self.me)
-    }
-
-    fn peers(&self) -> Vec<Peer> {
-        let known = self.log.0.lock().unwrap();
-        let others = known.nodes.iter().filter(|(node, _)| **node != self.me);
-        let peer = |(node, region): (&u64, &String)| Peer {
-            node: *node,
-            region: region.clone(),
-            address: node.to_string(),
-        };
-        others.map(peer).collect()
-    }
-}
 
 struct Node {
     gate: Gate,
@@ -149,13 +103,18 @@ impl World {
     }
 
     async fn start(&self, node: u64) -> Node {
+        let nobody = Arc::new(actors::detection::watch::Nobody);
+        self.start_with(node, nobody, limits::CHECKPOINT_EVERY).await
+    }
+
+    async fn start_with(&self, node: u64, watch: Arc<dyn Watch>, every: Duration) -> Node {
         let view = View { me: node, log: self.log.clone() };
         let identity = Identity::node("acme", &view.region(), &format!("n-{node}")).unwrap();
         let fabric = self.fabric(&identity);
         fabric.is_node(node);
         let data = Arc::new(DataPath::default());
         let gate = Gate::open(&fabric, Box::new(self.net.listen(&node.to_string())), data.clone());
-        let store = Arc::new(Store::open(&self.path(node)).unwrap());
+        let store = Arc::new(self.store(node));
         let (rules, _) = RuleSet::load(true, &[]);
         let parts = Parts {
             shards: 2,
@@ -168,7 +127,7 @@ impl World {
             models: ModelHost::new(None),
             learns: None,
             recorder: Arc::new(crate::recorder::Nowhere),
-            watch: Arc::new(actors::detection::watch::Nobody),
+            watch,
             buggify: Arc::new(Off),
             clock: Arc::new(SystemClock::start()),
         };
@@ -180,7 +139,15 @@ impl World {
             Arc::clone(&fabric),
         );
         let (view, shared) = (Arc::new(view), Arc::clone(&threats));
-        let needs = Needs { parts, store, output: None, fabric, view, threats: shared };
+        let needs = Needs {
+            parts,
+            store,
+            output: None,
+            fabric,
+            view,
+            threats: shared,
+            checkpoint_every: every,
+        };
         Node { gate, threats, running: tokio::spawn(data.run(needs)) }
     }
 

@@ -1,5 +1,8 @@
 //! What the data path has to know of the cluster around it.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 /// Where the entities of a shard are judged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
@@ -38,6 +41,19 @@ pub trait ClusterView: Send + Sync {
 
     /// Whether this node may act for a workload at this moment.
     fn acts(&self, workload: u32) -> bool;
+
+    /// All workloads that this node may act for at this moment, with the epoch.
+    fn acting(&self) -> BTreeMap<u32, u64>;
+
+    /// The home and the failover region of a workload.
+    fn regions_of(&self, workload: u32) -> Option<(String, String)>;
+
+    /// Tells operators: what other nodes have of all workloads that this one owns is so old now;
+    /// `None` when one of them is nowhere else.
+    fn sent(&self, _age: Option<Duration>) {}
+
+    /// Tells operators: a whole checkpoint of another node's workload has come.
+    fn held(&self) {}
 
     /// The other nodes of the cluster that are members for good.
     fn peers(&self) -> Vec<Peer>;

@@ -87,6 +87,7 @@ pub async fn detect(
         fabric: Arc::clone(&running.fabric),
         view: Arc::new(Applied::new(&running.member)),
         threats: Arc::clone(running.member.replication()),
+        checkpoint_every: datapath::limits::CHECKPOINT_EVERY,
     };
     let (data, models) = (Arc::clone(&running.data), Arc::clone(&running.models));
     Ok(Box::pin(async move {

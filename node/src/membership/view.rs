@@ -3,8 +3,10 @@
 use crate::datapath::{ClusterView, Owner, Peer};
 use cluster::coordinator::Ownership;
 use cluster::member::{Me, Member, View};
-use regions::control_log::Node;
+use regions::control_log::{ControlLog, Node};
 use regions::spread::SHARDS;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// What a member has applied, as the data path needs it.
 pub(super) struct Applied {
@@ -40,6 +42,26 @@ impl ClusterView for Applied {
 
     fn acts(&self, workload: u32) -> bool {
         self.ownership.acts(workload).is_some()
+    }
+
+    fn acting(&self) -> BTreeMap<u32, u64> {
+        self.ownership.acting()
+    }
+
+    fn regions_of(&self, workload: u32) -> Option<(String, String)> {
+        let look = |log: &ControlLog| {
+            let workload = log.workloads().all().get(&workload)?;
+            Some((workload.home.to_string(), workload.failover.to_string()))
+        };
+        self.view.read(look).flatten()
+    }
+
+    fn sent(&self, age: Option<Duration>) {
+        self.ownership.sent(age);
+    }
+
+    fn held(&self) {
+        self.ownership.held();
     }
 
     fn peers(&self) -> Vec<Peer> {

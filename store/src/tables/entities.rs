@@ -108,3 +108,32 @@ pub(crate) fn each(
     }
     Ok(())
 }
+
+/// Some of the state of a workload, after an entry by kind and key, of about so many bytes; and
+/// whether nothing comes after it.
+pub(crate) fn some(
+    txn: &ReadTransaction,
+    workload: u32,
+    after: Option<(u8, u64)>,
+    bytes: usize,
+) -> Result<(Vec<EntityState>, bool)> {
+    use std::ops::Bound::{Excluded, Included};
+    let from =
+        after.map_or(Included((workload, 0, 0)), |(kind, key)| Excluded((workload, kind, key)));
+    let to = Included((workload, u8::MAX, u64::MAX));
+    let (mut states, mut taken) = (Vec::new(), 0);
+    // redb refuses a range in which nothing can be.
+    if from == Excluded((workload, u8::MAX, u64::MAX)) {
+        return Ok((states, true));
+    }
+    for entry in txn.open_table(TABLE)?.range::<Key>((from, to))? {
+        if taken >= bytes {
+            return Ok((states, false));
+        }
+        let (key, stored) = entry?;
+        let state = opened(key.value(), stored.value())?;
+        taken += size_of::<EntityState>() + state.bytes.len();
+        states.push(state);
+    }
+    Ok((states, true))
+}

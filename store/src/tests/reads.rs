@@ -101,6 +101,11 @@ fn of_entities_the_newest_state_is_kept_by_workload() {
     assert_eq!(of(7), [entity(7, 3, 1), entity(7, 4, 2)]);
     assert_eq!(of(8), [entity(8, 3, 1)]);
     assert_eq!(of(9), []);
+    let some = |after, bytes| s.view().unwrap().entities(7, after, bytes).unwrap();
+    assert_eq!(some(None, 1), (vec![entity(7, 3, 1)], false));
+    assert_eq!(some(Some((2, 3)), 1), (vec![entity(7, 4, 2)], true));
+    assert_eq!(some(Some((u8::MAX, u64::MAX)), 1), (vec![], true));
+    assert_eq!(some(None, 10_000).0.len(), 2);
     let forget = Commit { forget_entities: vec![(7, 2, 3), (7, 2, 99)], ..Commit::default() };
     s.commit(&forget).unwrap();
     assert_eq!(of(7), [entity(7, 4, 2)]);
