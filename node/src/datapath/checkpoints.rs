@@ -77,10 +77,10 @@ impl Checkpoints {
         Ok(Checkpoint { workload, epoch, after: 0, sequence, last, states })
     }
 
-    /// Begins to own a workload: from now on nothing of an older epoch is taken. What is here is the
-    /// first checkpoint of the epoch, so that holders get it although nothing has changed. Gives what this
-    /// process does not have in memory, the oldest first: all state, or that of epochs after
-    /// `since`, the last one under which it owned the workload.
+    /// Begins to own a workload: from now on nothing of an older epoch is taken. What is here is
+    /// the first checkpoint of the epoch, so that holders get it although nothing has changed.
+    /// Gives what this process does not have in memory, the oldest first: all state, or that of
+    /// epochs after `since`, the last one under which it owned the workload.
     ///
     /// # Errors
     /// When the store fails.
