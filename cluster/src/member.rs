@@ -34,8 +34,8 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Pause before a node that is not taken in yet asks again.
 const ARRIVE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Time for what is under way to let go when a node ends. Without its last checkpoint a node applies
-/// at its next start what the log has since the one before.
+/// Time for what is under way to let go when a node ends. Without its last checkpoint a node
+/// applies at its next start what the log has since the one before.
 const LET_GO: Duration = Duration::from_secs(5);
 
 /// Who a node is.

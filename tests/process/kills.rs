@@ -1,5 +1,6 @@
-//! Nodes, their leader and all of them are killed again and again while clients write to the control
-//! log: nothing that was acknowledged is lost or done twice, and all logs are equal in the end.
+//! Nodes, their leader and all of them are killed again and again while clients write to the
+//! control log: nothing that was acknowledged is lost or done twice, and all logs are equal in the
+//! end.
 
 use crate::cluster::{Up, leader, ports, run, until};
 use crate::command::{signal, watchfire};

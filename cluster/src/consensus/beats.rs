@@ -1,8 +1,8 @@
 //! Messages without entries, which tell a follower what is committed and that its leader is there.
 //!
 //! openraft 0.9 has one message to a follower on its way at a time, and tells each commit in a
-//! message of its own. The next entry would wait for the answer to that: two round trips for each of
-//! two commands that follow each other. So such a message travels by itself, and its answer is
+//! message of its own. The next entry would wait for the answer to that: two round trips for each
+//! of two commands that follow each other. So such a message travels by itself, and its answer is
 //! given at once when it is known: it asks whether the follower's log has an entry which, under
 //! this very vote, the follower has said to have. Raft never takes that back.
 //!

@@ -9,8 +9,8 @@ pub const ENTRY_REQUESTS: usize = 512;
 /// A single request may be larger by itself.
 pub const ENTRY_BYTES: usize = 256 << 10;
 
-/// One entry may be on its way for each such part of a heartbeat, which is at least two round trips:
-/// two on a LAN, ten across 80 ms.
+/// One entry may be on its way for each such part of a heartbeat, which is at least two round
+/// trips: two on a LAN, ten across 80 ms.
 pub const ENTRY_EVERY: Duration = Duration::from_millis(25);
 
 /// Bytes of one request: the largest command, a workload with every shard, has about 16 KiB.

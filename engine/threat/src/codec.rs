@@ -40,7 +40,8 @@ fn config() -> impl bincode::config::Config {
     bincode::config::standard().with_fixed_int_encoding().with_limit::<CODEC_BYTES>()
 }
 
-/// Writes at the end of a vector: `std::io::Write` would pass a result of its own around each field.
+/// Writes at the end of a vector: `std::io::Write` would pass a result of its own around each
+/// field.
 struct Appending<'a>(&'a mut Vec<u8>);
 
 impl Writer for Appending<'_> {

@@ -242,7 +242,7 @@ mod tests {
             let bytes = codec::encode(1, &text).unwrap();
             assert_eq!(codec::decode::<Host>(1, &bytes).unwrap(), Host::parse(text));
         }
-        let short = codec::encode(1, "\0abc").unwrap();
+        let short = codec::encode(1, &"\0abc").unwrap();
         assert!(codec::decode::<Host>(1, &short).is_err());
     }
 
