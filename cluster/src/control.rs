@@ -255,16 +255,18 @@ pub async fn ask_leader(
     let until = Instant::now() + within;
     let mut heard = false;
     let mut failed = String::from("no address was given");
+    let over = |heard, failed| {
+        if heard { Error::NoLeader(within) } else { Error::Unreachable(failed) }
+    };
     loop {
         let mut to: Vec<String> = addresses.to_vec();
+        if to.is_empty() {
+            return Err(over(heard, failed));
+        }
         while let Some(address) = to.pop() {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Err(if heard {
-                    Error::NoLeader(within)
-                } else {
-                    Error::Unreachable(failed)
-                });
+                return Err(over(heard, failed));
             }
             // A node that is cut off must not take the time of those that are not.
             let share = left.min(ONE.max(left / (to.len() as u32 + 1)));

@@ -34,8 +34,7 @@ const RETRY: Duration = Duration::from_millis(100);
 /// Pause before a node that is not taken in yet asks again.
 const ARRIVE_AGAIN: Duration = Duration::from_secs(1);
 
-/// Time for what is under way to let go when a node ends. Without its last checkpoint a node
-/// applies at its next start what the log has since the one before.
+/// Time to let go at the end; without its last checkpoint a node applies more when it starts.
 const LET_GO: Duration = Duration::from_secs(5);
 
 /// Who a node is.
@@ -363,12 +362,8 @@ async fn arrive(inner: Arc<Inner>, seeds: Vec<String>, founds: bool) {
         let known = |n: &regions::control_log::Node| n.admitted && n.incarnation == me.incarnation;
         inner.consensus.read(|log| log.nodes().present().get(&me.id).is_some_and(known)).1
     };
-    let ask = Ask::Arrive {
-        id: me.id,
-        address: me.address.clone(),
-        incarnation: me.incarnation,
-        votes: me.votes,
-    };
+    let (id, address, incarnation, votes) = (me.id, me.address.clone(), me.incarnation, me.votes);
+    let ask = Ask::Arrive { id, address, incarnation, votes };
     let mut tries = 0;
     while !known(&inner) {
         if founds || inner.consensus.status().role == consensus::Role::Leader {
@@ -379,8 +374,12 @@ async fn arrive(inner: Arc<Inner>, seeds: Vec<String>, founds: bool) {
             let mut addresses = seeds.clone();
             addresses.extend(inner.consensus.status().members.into_values());
             addresses.retain(|a| *a != me.address);
+            if addresses.is_empty() {
+                sleep(RETRY).await; // It will lead: it knows nobody else.
+                continue;
+            }
             // Another begins each time: one that is cut off may take all of it.
-            let turn = tries % addresses.len().max(1);
+            let turn = tries % addresses.len();
             addresses.rotate_left(turn);
             tries += 1;
             let told = control::ask_leader(&inner.fabric, &addresses, &ask, AGREE_TIME).await;

@@ -124,6 +124,7 @@ pub struct Storage {
     on_thread: bool,
     fatal: Fatal,
     retention: Duration,
+    compare_every: (Duration, Duration),
 }
 
 impl Storage {
@@ -156,14 +157,21 @@ impl Storage {
     fn load(disk: ThreatDisk, cluster: &str, on_thread: bool, fatal: Fatal) -> Result<Self, Error> {
         let mut state = ThreatState::with_limits(digest::key_of(cluster), Limits::default());
         let last = disk.load(&mut state)?;
-        let retention = limits::RETENTION;
-        Ok(Self { disk, state, last, on_thread, fatal, retention })
+        let (retention, compare_every) = (limits::RETENTION, limits::COMPARE_EVERY);
+        Ok(Self { disk, state, last, on_thread, fatal, retention, compare_every })
     }
 
     /// Keeps closed threats for so long. That of the node that leads counts.
     #[must_use]
     pub fn retaining(mut self, retention: Duration) -> Self {
         self.retention = retention;
+        self
+    }
+
+    /// Compares with another node once in a time drawn between these.
+    #[must_use]
+    pub const fn comparing_every(mut self, least: Duration, greatest: Duration) -> Self {
+        self.compare_every = (least, greatest);
         self
     }
 }
@@ -193,6 +201,7 @@ pub struct Replication {
     links: Mutex<Links>,
     repairs: Semaphore,
     retention: Duration,
+    compare_every: (Duration, Duration),
     counters: Counters,
     peers: OnceLock<Peers>,
 }
@@ -211,7 +220,7 @@ impl Replication {
         wall: Wall,
         fabric: Arc<Fabric>,
     ) -> Arc<Self> {
-        let Storage { disk, state, last, on_thread, fatal, retention } = storage;
+        let Storage { disk, state, last, on_thread, fatal, retention, compare_every } = storage;
         let held = Arc::new(Mutex::new(Held { state, clock: HybridClock::new(replica, last) }));
         let commits = Commits { disk, held: Arc::clone(&held), fatal };
         let writer = if on_thread { Writer::thread(commits) } else { Writer::inline(commits) };
@@ -225,6 +234,7 @@ impl Replication {
             links: Mutex::default(),
             repairs: Semaphore::new(REPAIRS),
             retention,
+            compare_every,
             counters: Counters::default(),
             peers: OnceLock::new(),
         })

@@ -108,6 +108,16 @@ async fn nodes_that_join_at_once_get_ids_of_their_own() {
     assert_eq!(ids, [2, 3, 4]);
 }
 
+/// A node that is the only one it knows may look for others before it has seen that it leads.
+#[tokio::test]
+async fn who_knows_no_address_is_told_so_at_once() {
+    let world = World::new();
+    let fabric = world.fabric(&Identity::operator("acme", "me").unwrap());
+    let asked = control::ask_leader(&fabric, &[], &Ask::Status, LONG);
+    let told = timeout(LONG / 2, asked).await.unwrap();
+    assert!(matches!(told, Err(control::Error::Unreachable(_))), "{told:?}");
+}
+
 #[tokio::test]
 async fn garbage_on_the_control_lane_is_refused_with_a_word() {
     let world = World::new();

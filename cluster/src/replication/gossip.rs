@@ -1,8 +1,7 @@
 //! What a node tells others by itself: what changed, and what a comparison finds.
 
 use super::limits::{
-    ASK_TIME, BATCHES, COMPARE_EVERY, REPAIR_BYTES_A_SECOND, ROUNDS, STEPS, TELL_EVERY, TOLD_BYTES,
-    TOLD_RECORDS,
+    ASK_TIME, BATCHES, REPAIR_BYTES_A_SECOND, ROUNDS, STEPS, TELL_EVERY, TOLD_BYTES, TOLD_RECORDS,
 };
 use super::peers::Peer;
 use super::wire::{self, Gossip, Heard};
@@ -54,7 +53,7 @@ pub(super) async fn run(own: Arc<Replication>, seed: u64) {
     let mut tasks = JoinSet::new();
     let mut tick = interval(TELL_EVERY);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut next = Instant::now() + pause(&mut rng);
+    let mut next = Instant::now() + pause(&mut rng, own.compare_every);
     loop {
         tick.tick().await;
         while tasks.try_join_next().is_some() {}
@@ -69,7 +68,7 @@ pub(super) async fn run(own: Arc<Replication>, seed: u64) {
         let now = Instant::now();
         let mut with = lock(&own.links).due(now);
         if now >= next {
-            next = now + pause(&mut rng);
+            next = now + pause(&mut rng, own.compare_every);
             let idle = lock(&own.links).idle();
             if !idle.is_empty() {
                 with.push(idle[rng.below(idle.len())]);
@@ -86,8 +85,7 @@ pub(super) async fn run(own: Arc<Replication>, seed: u64) {
 }
 
 /// Time until the next comparison with a node drawn at random.
-fn pause(rng: &mut Rng) -> Duration {
-    let (least, greatest) = COMPARE_EVERY;
+fn pause(rng: &mut Rng, (least, greatest): (Duration, Duration)) -> Duration {
     least + (greatest - least).mul_f64(rng.unit())
 }
 

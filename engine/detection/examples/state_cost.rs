@@ -3,6 +3,8 @@
 //!
 //! `cargo run --release -p detection --example state_cost [SOURCES] [EVENTS A CHECKPOINT]`
 
+#![allow(clippy::disallowed_methods, reason = "a measurement reads its arguments and a clock")]
+
 use detection::features::state::Piece;
 use detection::features::{Featurizer, Limits, Surroundings};
 use std::collections::{BTreeMap, BTreeSet};

@@ -137,10 +137,10 @@ impl Checkpoints {
     /// A holder has a later checkpoint of this epoch than this node, whose disk forgot its own: the
     /// next one gets a number after it.
     pub fn raise(&self, workload: u32, told: Mark) {
-        if let Some(known) = self.known().get_mut(&workload) {
-            if known.mark.0 == told.0 {
-                known.mark.1 = known.mark.1.max(told.1);
-            }
+        if let Some(known) = self.known().get_mut(&workload)
+            && known.mark.0 == told.0
+        {
+            known.mark.1 = known.mark.1.max(told.1);
         }
     }
 

@@ -23,6 +23,8 @@ pub struct World {
     pub wall: Arc<AtomicI64>,
     /// For how long closed threats are kept.
     pub retention: Duration,
+    /// How often a node compares what it has with another one's.
+    pub compare_every: (Duration, Duration),
 }
 
 impl World {
@@ -34,6 +36,7 @@ impl World {
             folder: tempfile::tempdir().unwrap(),
             wall: Arc::new(AtomicI64::new(1_000_000)),
             retention: crate::replication::limits::RETENTION,
+            compare_every: crate::replication::limits::COMPARE_EVERY,
         }
     }
 
@@ -74,11 +77,13 @@ impl World {
             votes: true,
         };
         let wall = Arc::clone(&self.wall);
+        let (least, greatest) = self.compare_every;
+        let threats = super::threats::storage(&self.path(name)).retaining(self.retention);
         let parts = Parts {
             fabric,
             listener: Box::new(self.net.listen(name)),
             storage: storage(&self.path(name)),
-            threats: super::threats::storage(&self.path(name)).retaining(self.retention),
+            threats: threats.comparing_every(least, greatest),
             wall: Arc::new(move || Timestamp::from_micros(wall.load(Ordering::SeqCst))),
             data: Arc::new(Silent),
             models: Arc::new(Silent),
