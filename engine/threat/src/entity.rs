@@ -2,15 +2,15 @@
 
 use crate::Text;
 use crate::entropy::mix64;
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::IpAddr;
 
 /// A host by address or by name.
 ///
-/// Serialised as its text, so that JSON reads well; in binary formats an address is its bytes, as
-/// told at [`ADDRESS`], since to write and read addresses as text would take most of the time.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Serialised as its text, so that JSON reads well and the binary codec needs no tag.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "Text", into = "Text")]
 pub enum Host {
     /// An address.
     Ip(IpAddr),
@@ -60,76 +60,15 @@ impl Host {
     }
 }
 
-/// Begins an address in binary formats; its four or sixteen bytes follow. Anything else is a text,
-/// which may be that of an address, too.
-const ADDRESS: u8 = 0;
-
-/// Begins a name in binary formats that would begin like something else.
-const NAME: u8 = 1;
-
-/// Whether a text would be taken for what [`ADDRESS`] or [`NAME`] begins.
-fn is_marked(text: &str) -> bool {
-    text.as_bytes().first().is_some_and(|b| *b <= NAME)
-}
-
-impl Serialize for Host {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Name(name) if !serializer.is_human_readable() && is_marked(name) => {
-                let marked: Vec<u8> = [NAME].iter().chain(name.as_bytes()).copied().collect();
-                serializer.serialize_bytes(&marked)
-            }
-            Self::Name(name) => serializer.serialize_str(name),
-            Self::Ip(_) if serializer.is_human_readable() => serializer.collect_str(self),
-            Self::Ip(IpAddr::V4(a)) => {
-                let mut bytes = [ADDRESS; 5];
-                bytes[1..].copy_from_slice(&a.octets());
-                serializer.serialize_bytes(&bytes)
-            }
-            Self::Ip(IpAddr::V6(a)) => {
-                let mut bytes = [ADDRESS; 17];
-                bytes[1..].copy_from_slice(&a.octets());
-                serializer.serialize_bytes(&bytes)
-            }
-        }
+impl From<Text> for Host {
+    fn from(text: Text) -> Self {
+        Self::parse(&text)
     }
 }
 
-impl<'de> Deserialize<'de> for Host {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        if deserializer.is_human_readable() {
-            deserializer.deserialize_str(Visitor)
-        } else {
-            deserializer.deserialize_bytes(Visitor)
-        }
-    }
-}
-
-struct Visitor;
-
-impl de::Visitor<'_> for Visitor {
-    type Value = Host;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an address or a name")
-    }
-
-    fn visit_str<E: de::Error>(self, text: &str) -> Result<Host, E> {
-        Ok(Host::parse(text))
-    }
-
-    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Host, E> {
-        let wrong = || E::invalid_value(de::Unexpected::Bytes(bytes), &self);
-        let text = |bytes| std::str::from_utf8(bytes).map_err(|_| wrong());
-        match *bytes {
-            [ADDRESS, a, b, c, d] => Ok(Host::Ip([a, b, c, d].into())),
-            [ADDRESS, ref rest @ ..] => {
-                let octets: [u8; 16] = rest.try_into().map_err(|_| wrong())?;
-                Ok(Host::Ip(octets.into()))
-            }
-            [NAME, ref rest @ ..] => Ok(Host::Name(text(rest)?.into())),
-            _ => Ok(Host::parse(text(bytes)?)),
-        }
+impl From<Host> for Text {
+    fn from(host: Host) -> Self {
+        compact_str::format_compact!("{host}")
     }
 }
 
@@ -212,39 +151,6 @@ impl EntityId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::codec;
-    use proptest::prelude::*;
-
-    fn both_ways(host: &Host) -> (Host, Host) {
-        let bytes = codec::encode(1, host).unwrap();
-        let json = serde_json::to_string(host).unwrap();
-        (codec::decode(1, &bytes).unwrap(), serde_json::from_str(&json).unwrap())
-    }
-
-    proptest! {
-        #[test]
-        fn hosts_come_back(v4: u32, v6: u128, name in "\\PC*|[\\x00-\\x03][a-z]{0,20}") {
-            let addresses = [IpAddr::V4(v4.into()), IpAddr::V6(v6.into())].map(Host::Ip);
-            for host in addresses.into_iter().chain([Host::parse(&name)]) {
-                prop_assert_eq!(both_ways(&host), (host.clone(), host));
-            }
-        }
-
-        #[test]
-        fn no_bytes_panic(bytes: Vec<u8>) {
-            let _ = codec::decode::<Host>(1, &codec::encode(1, &bytes).unwrap());
-        }
-    }
-
-    #[test]
-    fn addresses_that_were_written_as_text_are_read() {
-        for text in ["10.0.0.7", "fd77::1", "web-1", ""] {
-            let bytes = codec::encode(1, &text).unwrap();
-            assert_eq!(codec::decode::<Host>(1, &bytes).unwrap(), Host::parse(text));
-        }
-        let short = codec::encode(1, &"\0abc").unwrap();
-        assert!(codec::decode::<Host>(1, &short).is_err());
-    }
 
     #[test]
     fn hosts_parse_and_know_their_side() {
