@@ -38,7 +38,7 @@ pub enum Output {
 /// What each member said, by name: how it is, or why nothing came.
 pub type Answers = BTreeMap<String, Result<NodeStatus, String>>;
 
-/// Asks all members, of whom the first node that answers knows.
+/// Asks all members, of whom the first node that answers knows; with the digests of their logs.
 pub async fn ask_all(fabric: &Links, nodes: &[String]) -> Result<Answers> {
     let mut why = Vec::new();
     for address in nodes {
@@ -46,7 +46,7 @@ pub async fn ask_all(fabric: &Links, nodes: &[String]) -> Result<Answers> {
             Ok(first) => {
                 let mut answers = Answers::new();
                 for member in first.members.values() {
-                    let said = one(fabric, &member.address).await;
+                    let said = status(fabric, &member.address, true).await;
                     answers.insert(member.name.clone(), said);
                 }
                 answers.entry(first.name.clone()).or_insert(Ok(first));
@@ -60,7 +60,11 @@ pub async fn ask_all(fabric: &Links, nodes: &[String]) -> Result<Answers> {
 
 /// Asks one node how it is.
 pub async fn one(fabric: &Links, address: &str) -> Result<NodeStatus, String> {
-    match ask(fabric, address, &Ask::Status, NODE_TIME).await {
+    status(fabric, address, false).await
+}
+
+async fn status(fabric: &Links, address: &str, digest: bool) -> Result<NodeStatus, String> {
+    match ask(fabric, address, &Ask::Status { digest }, NODE_TIME).await {
         Ok(Told::Status(status)) => Ok(*status),
         Ok(other) => Err(format!("{other:?}")),
         Err(error) => Err(error.to_string()),

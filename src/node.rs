@@ -78,7 +78,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
         };
         let Running { member, data, models, .. } = running;
-        member.shutdown().await?;
+        // A failed disk has ended the process; all else costs the next start a moment.
+        if let Err(error) = member.shutdown().await {
+            eprintln!("warning: {error}");
+        }
         drop((data, models));
         ended?;
         println!("{} has ended", status.name);

@@ -203,7 +203,7 @@ impl Asked {
         let (fabric, nodes) = operator(&common.cluster)?;
         let mut why = Vec::new();
         for address in nodes {
-            match ask(&fabric, &address, &Ask::Status, NODE_TIME).await {
+            match ask(&fabric, &address, &Ask::Status { digest: false }, NODE_TIME).await {
                 Ok(Told::Status(status)) => {
                     let Some(name) = &common.node else { return Ok(Self { fabric, address }) };
                     if let Some(member) = status.members.values().find(|m| m.name == *name) {

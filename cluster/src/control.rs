@@ -13,7 +13,7 @@ use threat::{ThreatId, codec};
 use tokio::time::{Instant, sleep};
 
 /// The format of the messages.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Pause before a node that knows of no leader is asked again.
 const NO_LEADER_PAUSE: Duration = Duration::from_millis(50);
@@ -22,7 +22,10 @@ const NO_LEADER_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Ask {
     /// How it is.
-    Status,
+    Status {
+        /// With the digest of its control log, for which all of that is read.
+        digest: bool,
+    },
     /// A new node wants an id. The leader gives it.
     Id {
         /// Where the node will listen.
@@ -156,8 +159,8 @@ pub struct NodeStatus {
     pub durable: bool,
     /// Who votes.
     pub voters: BTreeSet<u64>,
-    /// BLAKE3 of the control log at `applied`, in hexadecimal.
-    pub digest: String,
+    /// BLAKE3 of the control log at `applied`, in hexadecimal, if it was asked for.
+    pub digest: Option<String>,
     /// All members, by id.
     pub members: BTreeMap<u64, MemberView>,
     /// Strangers and members at its door since it started.

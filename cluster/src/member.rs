@@ -172,7 +172,7 @@ impl Member {
             inner.consensus.found(first).await?;
         }
         let mut tasks = JoinSet::new();
-        tasks.spawn(links.follow(inner.consensus.changes(), Arc::downgrade(&inner)));
+        tasks.spawn(links.follow(inner.consensus.followed(), Arc::downgrade(&inner)));
         tasks.spawn(Arc::clone(&inner.replication).run(nonce));
         tasks.spawn(arrive(Arc::clone(&inner), seeds, founds));
         tasks.spawn(coordination::attend(Arc::clone(&inner)));
@@ -186,14 +186,14 @@ impl Member {
         &self.inner.me
     }
 
-    /// How it is.
+    /// How it is, with the digest of its control log.
     pub fn status(&self) -> NodeStatus {
-        self.inner.status()
+        self.inner.status(true)
     }
 
     /// Waits until the node is a member, admitted.
     pub async fn admitted(&self) {
-        let mut changes = self.inner.consensus.changes();
+        let mut changes = self.inner.consensus.followed();
         loop {
             let (_, admitted) = self.inner.consensus.read(|log| {
                 let known = log.nodes().present().get(&self.inner.me.id);
@@ -237,7 +237,7 @@ impl Member {
     ///
     /// # Errors
     /// [`consensus::Error::Stopped`] when the last checkpoint could not be stored,
-    /// [`consensus::Error::Timeout`] when something that is under way does not let go.
+    /// [`consensus::Error::Held`] when something that is under way does not let go.
     pub async fn shutdown(self) -> Result<(), consensus::Error> {
         let Self { mut inner, gate, mut tasks } = self;
         tasks.shutdown().await;
@@ -252,7 +252,7 @@ impl Member {
                     drop(responder);
                     return consensus.shutdown().await;
                 }
-                Err(_) if Instant::now() > until => return Err(consensus::Error::Timeout),
+                Err(_) if Instant::now() > until => return Err(consensus::Error::Held),
                 Err(held) => inner = held,
             }
             sleep(Duration::from_millis(5)).await;
@@ -277,7 +277,7 @@ impl Inner {
         }
     }
 
-    fn status(&self) -> NodeStatus {
+    fn status(&self, digest: bool) -> NodeStatus {
         let status = self.consensus.status();
         let durable = self.durable(&status);
         let (applied, (members, digest)) = self.consensus.read(|log| {
@@ -292,8 +292,8 @@ impl Inner {
             };
             let members: BTreeMap<_, _> = log.nodes().present().iter().map(view).collect();
             // A log within its limits always has a digest.
-            let digest = log.digest().unwrap_or_default();
-            (members, digest.iter().map(|b| format!("{b:02x}")).collect::<String>())
+            let digest = digest.then(|| log.digest().unwrap_or_default());
+            (members, digest.map(|d| d.iter().map(|b| format!("{b:02x}")).collect()))
         });
         let gate = self.gate.get().and_then(std::sync::Weak::upgrade);
         let counts = gate.map(|g| g.counts()).unwrap_or_default();

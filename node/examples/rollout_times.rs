@@ -34,7 +34,9 @@ async fn main() {
     let arguments: Vec<PathBuf> = std::env::args().skip(1).map(PathBuf::from).collect();
     let [config, good, log] = &arguments[..] else { panic!("operator.toml good.model more.log") };
     let (fabric, nodes) = operator(config).expect("operator");
-    let Ok(Told::Status(status)) = ask(&fabric, &nodes[0], &Ask::Status, WITHIN).await else {
+    let Ok(Told::Status(status)) =
+        ask(&fabric, &nodes[0], &Ask::Status { digest: false }, WITHIN).await
+    else {
         panic!("no status")
     };
     workloads(&fabric, &nodes[0], &status).await;

@@ -10,6 +10,7 @@ mod commit;
 pub mod database;
 mod error;
 mod file;
+pub mod journal;
 pub mod limits;
 mod migrate;
 pub mod record;

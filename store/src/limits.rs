@@ -38,3 +38,6 @@ pub const LIST_THREATS: usize = 10_000;
 
 /// Ids that a search by prefix gives at most: enough to say that it is ambiguous, and among what.
 pub const FIND_IDS: usize = 16;
+
+/// Bytes that a disk writes at once or not at all, at least.
+pub const SECTOR: u64 = 512;

@@ -9,8 +9,7 @@ use std::io::{Error, ErrorKind, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use threat::entropy::Rng;
 
-/// What a disk writes at once or not at all.
-pub const SECTOR: u64 = 512;
+pub use crate::limits::SECTOR;
 
 #[derive(Debug)]
 enum Op {

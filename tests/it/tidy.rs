@@ -62,7 +62,9 @@ const HOST: &[&str] = &[
 /// Files elsewhere that touch the host, with the reason.
 const TOUCHES_HOST: &[(&str, &str)] = &[
     ("store/src/file.rs", "opens, locks and replaces the database's file"),
+    ("store/src/journal.rs", "opens the journal's file"),
     ("cluster/src/consensus/network.rs", "tokio's clock, which simulations pause"),
+    ("cluster/src/consensus/node.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/consensus/standing.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/control.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/coordinator/clock.rs", "tokio's clock, which simulations pause"),

@@ -98,6 +98,14 @@ fn a_lost_folder_is_no_way_back_as_who_one_was() {
     let said = world.ends(name);
     assert!(said.contains("state.redb is not there"), "{said}");
     fs::rename(state.with_extension("kept"), &state).unwrap();
+    // What was added to the log last.
+    let journal = world.data(name).join("raft.journal");
+    fs::rename(&journal, journal.with_extension("kept")).unwrap();
+    world.run(name);
+    let said = world.ends(name);
+    assert!(said.contains("raft.journal is gone"), "{said}");
+    assert!(said.contains(&format!("watchfire cluster remove {name}")), "{said}");
+    fs::rename(journal.with_extension("kept"), &journal).unwrap();
     world.comes_back(name, "back");
     let (id, _) = world.who(name);
     let mut node = world.nodes.remove(name).unwrap();

@@ -19,6 +19,10 @@ pub enum Error {
     /// This node is about to end. It may have been done, as with [`Self::Timeout`].
     #[error("consensus on this node has stopped")]
     Stopped,
+    /// Something that is under way at the end holds the files. Nothing is lost: the next start
+    /// applies what the last checkpoint lacks.
+    #[error("something that is under way holds the files: the last checkpoint was not stored")]
+    Held,
     /// The leader does not hear from a majority.
     #[error("the leader does not hear from a majority")]
     NoMajority,

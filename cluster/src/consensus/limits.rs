@@ -43,12 +43,25 @@ pub const CACHE_ENTRIES_BYTES: usize = 16 << 20;
 /// redb's page cache of each file: the log of the last minutes, and a few snapshots.
 pub const CACHE_BYTES: usize = 64 << 20;
 
-/// Writes that wait for the log's disk. Raft waits for each of its appends, so there are few.
+/// Bytes of an area of the journal: what is moved into the database at once, and read again at a
+/// start. Some seconds of a busy log, thousands of entries of an idle one.
+pub const JOURNAL_AREA: u64 = 4 << 20;
+
+/// The same in simulations: it is filled often.
+pub const JOURNAL_AREA_SIMULATED: u64 = 16 << 10;
+
+/// Writes that wait for the log's disk: those of the entries on their way and a few others.
 pub const WRITES_WAITING: usize = 64;
 
-/// Time between two durable checkpoints of the applied state, in milliseconds: what a restart has
-/// to apply again.
-pub const CHECKPOINT_EVERY_MS: u64 = 500;
+/// Time between two durable checkpoints of the applied state: what a restart has to apply again.
+pub const CHECKPOINT_EVERY: Duration = Duration::from_millis(500);
+
+/// A checkpoint, which is of the whole state, takes no more than this part of the time: a large
+/// state on a slow disk is stored less often, so that it does not hold up the log.
+pub const CHECKPOINT_PART: u32 = 20;
+
+/// But it is stored this often.
+pub const CHECKPOINT_AT_LEAST: Duration = Duration::from_secs(10);
 
 /// Messages without entries that travel to a follower at a time, each telling of a newer commit:
 /// those of a busy leader within a round trip in one place. Far ones are told of fewer commits.

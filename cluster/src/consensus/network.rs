@@ -1,6 +1,7 @@
 //! openraft's messages over a [`Wire`].
 
 use super::beats::Beats;
+use super::storage::Stored;
 use super::types::{NodeId, Raft, Types};
 use super::wire::{Peer, Wire, WireError};
 use openraft::BasicNode;
@@ -99,6 +100,8 @@ impl std::fmt::Debug for Responder {
 pub(super) struct Network {
     pub wire: Arc<dyn Wire>,
     pub heartbeat: Duration,
+    /// How far this node's log is on its disk: no more is told to be committed.
+    pub stored: Stored,
 }
 
 impl RaftNetworkFactory<Types> for Network {
@@ -107,7 +110,8 @@ impl RaftNetworkFactory<Types> for Network {
     async fn new_client(&mut self, target: NodeId, node: &BasicNode) -> Link {
         let peer = Peer { id: target, address: node.addr.clone() };
         let way = Way { wire: Arc::clone(&self.wire), peer };
-        Link { way, heartbeat: self.heartbeat, beats: Beats::new(self.heartbeat) }
+        let (heartbeat, stored) = (self.heartbeat, self.stored.clone());
+        Link { way, heartbeat, stored, beats: Beats::new(heartbeat) }
     }
 }
 
@@ -115,6 +119,7 @@ impl RaftNetworkFactory<Types> for Network {
 pub(super) struct Link {
     way: Way,
     heartbeat: Duration,
+    stored: Stored,
     beats: Beats,
 }
 
@@ -164,13 +169,16 @@ impl Way {
 impl RaftNetwork<Types> for Link {
     async fn append_entries(
         &mut self,
-        rpc: AppendEntriesRequest<Types>,
+        mut rpc: AppendEntriesRequest<Types>,
         option: RPCOption,
     ) -> Result<AppendEntriesResponse<NodeId>, Failed> {
         let now = Instant::now();
+        let committed = rpc.leader_commit;
+        rpc.leader_commit = self.stored.least(committed);
         if self.beats.knows(&rpc, now) {
-            let way = self.way.clone();
+            let (way, stored, patience) = (self.way.clone(), self.stored.clone(), self.heartbeat);
             self.beats.fly(now, async move {
+                rpc.leader_commit = stored.least_within(committed, patience).await;
                 let sent = way.append(rpc, &option).await;
                 matches!(sent, Ok(AppendEntriesResponse::Success))
             });

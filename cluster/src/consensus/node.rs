@@ -2,8 +2,8 @@
 
 use super::error::Error;
 use super::limits::{
-    APPEND_ENTRIES, CHECKPOINT_EVERY_MS, ENTRIES_KEPT, REQUEST_BYTES, SNAPSHOT_EVERY,
-    SNAPSHOT_PIECE, WAITING,
+    APPEND_ENTRIES, CHECKPOINT_AT_LEAST, CHECKPOINT_EVERY, CHECKPOINT_PART, ENTRIES_KEPT,
+    REQUEST_BYTES, SNAPSHOT_EVERY, SNAPSHOT_PIECE, WAITING,
 };
 use super::network::{Network, Responder};
 use super::profile::Profile;
@@ -22,7 +22,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 /// How a node takes part.
 #[derive(Clone, Copy, Debug)]
@@ -129,8 +129,9 @@ impl Consensus {
         wire: Arc<dyn Wire>,
     ) -> Result<Self, Error> {
         let config = Arc::new(options.config()?);
-        let network = Network { wire, heartbeat: options.profile.heartbeat };
         let Storage { log, state, closed } = storage;
+        let heartbeat = options.profile.heartbeat;
+        let network = Network { wire, heartbeat, stored: log.stored() };
         let owner = log.owner(options.id)?;
         if owner != options.id {
             return Err(Error::OtherNode { owner, id: options.id });
@@ -249,6 +250,12 @@ impl Consensus {
         self.state.index()
     }
 
+    /// As [`Self::changes`], but only of commands that nodes act on by themselves
+    /// ([`regions::control_log::Command::is_followed`]).
+    pub fn followed(&self) -> watch::Receiver<u64> {
+        self.state.followed()
+    }
+
     /// Answers what other nodes send.
     pub fn responder(&self) -> Responder {
         Responder::new(self.raft.clone())
@@ -358,11 +365,14 @@ impl std::fmt::Debug for Consensus {
 }
 
 async fn checkpoint_on_and_on(state: StateMachine) {
+    let mut pause = CHECKPOINT_EVERY;
     loop {
-        sleep(Duration::from_millis(CHECKPOINT_EVERY_MS)).await;
+        sleep(pause).await;
+        let since = Instant::now();
         if state.checkpoint().await.is_err() {
             return;
         }
+        pause = (since.elapsed() * CHECKPOINT_PART).clamp(CHECKPOINT_EVERY, CHECKPOINT_AT_LEAST);
     }
 }
 

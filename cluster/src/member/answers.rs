@@ -70,7 +70,7 @@ impl Inner {
             Err(reason) => return Told::Refused(reason),
         }
         let done = match ask {
-            Ask::Status => return Told::Status(Box::new(self.status())),
+            Ask::Status { digest } => return Told::Status(Box::new(self.status(digest))),
             Ask::Propose(request) => match self.proposed(*request).await {
                 Ok(reply) => return Told::Reply(reply),
                 Err(failure) => Err(failure),

@@ -163,7 +163,7 @@ impl Inner {
     pub(super) async fn emptied(&self, node: u64) -> Leaving<'_> {
         self.part.coordinator().set_leaving(node, true);
         let leaving = Leaving { part: &self.part, node };
-        let mut changes = self.consensus.changes();
+        let mut changes = self.consensus.followed();
         loop {
             self.part.duty.notify_one();
             let owns = |log: &ControlLog| {
@@ -249,7 +249,7 @@ impl Inner {
 
 /// Leads whenever this node is the leader.
 pub(super) async fn lead(inner: Arc<Inner>) {
-    let mut changes = inner.consensus.changes();
+    let mut changes = inner.consensus.followed();
     loop {
         // A grantor waits from when it began, so that it should begin early.
         if inner.consensus.status().role == Role::Leader
@@ -273,7 +273,7 @@ pub(super) async fn lead(inner: Arc<Inner>) {
 
 /// Listens for silence, tells others that this node is there, and keeps its leases.
 pub(super) async fn attend(inner: Arc<Inner>) {
-    let mut changes = inner.consensus.changes();
+    let mut changes = inner.consensus.followed();
     let (mut look, mut beat) = (interval(LOOK_EVERY), interval(BEAT_EVERY));
     look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -56,7 +56,7 @@ pub(super) fn standing(log: &ControlLog, caller: &Caller) -> Result<Standing, St
 
 /// Whether who is not known may ask it: how it comes to be known.
 pub(super) const fn is_for_strangers(ask: &Ask) -> bool {
-    matches!(ask, Ask::Status | Ask::Id { .. } | Ask::Arrive { .. })
+    matches!(ask, Ask::Status { .. } | Ask::Id { .. } | Ask::Arrive { .. })
 }
 
 /// What was refused, told once in a while.

@@ -31,7 +31,7 @@ async fn nodes_found_a_cluster_join_it_and_survive_its_leader() {
         assert_eq!(reply, Reply::Done);
     }
     let Ok(Told::Status(status)) =
-        control::ask(&world.operator(), "us-1", &Ask::Status, LONG).await
+        control::ask(&world.operator(), "us-1", &Ask::Status { digest: false }, LONG).await
     else {
         panic!("no status")
     };
@@ -113,7 +113,7 @@ async fn nodes_that_join_at_once_get_ids_of_their_own() {
 async fn who_knows_no_address_is_told_so_at_once() {
     let world = World::new();
     let fabric = world.fabric(&Identity::operator("acme", "me").unwrap());
-    let asked = control::ask_leader(&fabric, &[], &Ask::Status, LONG);
+    let asked = control::ask_leader(&fabric, &[], &Ask::Status { digest: false }, LONG);
     let told = timeout(LONG / 2, asked).await.unwrap();
     assert!(matches!(told, Err(control::Error::Unreachable(_))), "{told:?}");
 }

@@ -16,9 +16,9 @@ impl View {
         Some(self.0.upgrade()?.consensus.read(look).1)
     }
 
-    /// Tells of each change of what is applied.
+    /// Tells of each change that nodes act on by themselves, which flags, keys and approvals are not.
     pub fn changes(&self) -> Option<watch::Receiver<u64>> {
-        Some(self.0.upgrade()?.consensus.changes())
+        Some(self.0.upgrade()?.consensus.followed())
     }
 
     /// Whether this node leads.

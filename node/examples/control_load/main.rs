@@ -123,7 +123,8 @@ async fn write(fabric: Arc<Links>, load: Load, client: usize) -> Done {
 async fn place(fabric: &Links, load: &Load) -> (String, u64) {
     loop {
         for node in &load.nodes {
-            let asked = ask(fabric, node, &Ask::Status, Duration::from_millis(500)).await;
+            let asked =
+                ask(fabric, node, &Ask::Status { digest: false }, Duration::from_millis(500)).await;
             if let Ok(Told::Status(s)) = asked
                 && s.leader.is_some_and(|leader| (leader != s.id) == load.other)
             {

@@ -1,4 +1,5 @@
-//! `raft.redb`: the log, the vote, how far the log is committed, how far it is purged.
+//! `raft.redb`: the log, the vote, how far the log is committed, how far it is purged; all of it up
+//! to where the journal goes on.
 
 use super::Alive;
 use crate::consensus::limits::CACHE_BYTES;
@@ -14,12 +15,14 @@ const MARKS: TableDefinition<&str, &[u8]> = TableDefinition::new("marks");
 const SCHEMA: Schema = Schema { first: 1, steps: &[], create };
 
 /// The version of the records of either table.
-const VERSION: u8 = 1;
+pub(super) const VERSION: u8 = 1;
 
 const VOTE: &str = "vote";
 const COMMITTED: &str = "committed";
 const PURGED: &str = "purged";
 const OWNER: &str = "owner";
+/// The generation of the journal from which on what it holds is not here.
+const JOURNAL: &str = "journal";
 
 fn create(txn: &WriteTransaction) -> Result<()> {
     txn.open_table(ENTRIES)?;
@@ -28,6 +31,7 @@ fn create(txn: &WriteTransaction) -> Result<()> {
 }
 
 /// One change of the log.
+#[derive(Debug, PartialEq)]
 pub(super) enum Write {
     /// Entries at their index, sealed.
     Append(Vec<(LogId, Vec<u8>)>),
@@ -44,6 +48,7 @@ pub(super) enum Write {
 /// What is found at a start.
 #[derive(Debug, Default)]
 pub(super) struct Found {
+    pub owner: Option<NodeId>,
     pub vote: Option<Vote>,
     pub committed: Option<LogId>,
     pub purged: Option<LogId>,
@@ -83,11 +88,18 @@ impl LogDisk {
         })
     }
 
-    /// Makes the changes in their order, all or none, and returns when they are on the disk.
-    pub fn commit<'a>(&self, writes: impl Iterator<Item = &'a Write>) -> Result<()> {
+    /// The generation from which on the journal goes on; none before there was a journal.
+    pub fn journal(&self) -> Result<Option<u64>> {
+        get(&self.db.read()?.open_table(MARKS)?, JOURNAL)
+    }
+
+    /// Makes the changes in their order, all or none, and returns when they are on the disk. The
+    /// journal goes on with generation `next`.
+    pub fn fold(&self, writes: &[Write], next: u64) -> Result<()> {
         self.db.write(true, |txn| {
             let mut entries = txn.open_table(ENTRIES)?;
             let mut marks = txn.open_table(MARKS)?;
+            put(&mut marks, JOURNAL, &next)?;
             for write in writes {
                 match write {
                     Write::Append(new) => {
@@ -143,7 +155,8 @@ impl LogDisk {
         // it is never needed.
         let committed = get::<Option<LogId>>(&marks, COMMITTED)?.flatten();
         let committed = committed.filter(|c| last.is_some_and(|l| c.index <= l.index));
-        Ok(Found { vote: get(&marks, VOTE)?, committed, purged, last })
+        let (owner, vote) = (get(&marks, OWNER)?, get(&marks, VOTE)?);
+        Ok(Found { owner, vote, committed, purged, last })
     }
 }
 

@@ -1,42 +1,67 @@
 //! The log as openraft sees it: entries can be read as soon as they are handed over, and count when
 //! they are on the disk.
 
+use super::frame;
 use super::log_disk::{LogDisk, Write, seal};
-use super::log_writer::{Tell, Writer};
+use super::log_writer::{Place, Tell, Writer};
 use super::state_machine::Durable;
+use super::stored::Stored;
 use super::{Closed, Fatal, broken};
 use crate::consensus::limits::{APPEND_BYTES, CACHE_ENTRIES_BYTES};
 use crate::consensus::types::{Entry, LogId, NodeId, StorageError, Types, Vote};
 use openraft::storage::{LogFlushed, LogState, RaftLogStorage};
-use openraft::{OptionalSend, RaftLogReader};
+use openraft::{EntryPayload, OptionalSend, RaftLogReader};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use store::journal::Journal;
 use tokio::sync::watch;
 
 struct Cached {
     entry: Entry,
     bytes: usize,
-    on_disk: bool,
+    /// Whether the database has it; until then it is read from here.
+    folded: bool,
 }
 
 /// What is known of the log without reading it. The cached entries are its end, without a gap.
-#[derive(Default)]
 pub(super) struct Memory {
+    /// Whose log it is, once somebody's.
+    owner: Option<NodeId>,
     vote: Option<Vote>,
     committed: Option<LogId>,
     purged: Option<LogId>,
     last: Option<LogId>,
     cache: BTreeMap<u64, Cached>,
     cached_bytes: usize,
+    stored: Stored,
 }
 
 impl Memory {
+    /// Whether these are a leader's own commands. It may count them as its own before they are
+    /// stored, since what follows waits for [`Stored`]; a change of members is not followed up by
+    /// applying it alone, and what a follower says to have must be on its disk.
+    fn are_own_commands(&self, entries: &[Entry]) -> bool {
+        self.vote.is_some_and(|vote| {
+            let own = |e: &Entry| {
+                matches!(e.payload, EntryPayload::Normal(_)) && e.log_id.leader_id == vote.leader_id
+            };
+            vote.is_committed()
+                && self.owner == Some(vote.leader_id.node_id)
+                && entries.iter().all(own)
+        })
+    }
+
+    /// The disk has failed.
+    pub fn fail(&self) {
+        self.stored.fail();
+    }
+
     fn add(&mut self, entry: Entry, bytes: usize) {
         self.last = Some(entry.log_id);
         self.cached_bytes += bytes;
-        self.cache.insert(entry.log_id.index, Cached { entry, bytes, on_disk: false });
+        self.cache.insert(entry.log_id.index, Cached { entry, bytes, folded: false });
     }
 
     fn forget(&mut self, index: u64) {
@@ -45,15 +70,21 @@ impl Memory {
         }
     }
 
-    /// These are on the disk now, if they are still the ones of their index.
-    pub fn flushed(&mut self, ids: &[LogId]) {
+    /// The log is on the disk up to this entry, if it is still the one of its index.
+    pub fn stored(&mut self, last: Option<LogId>) {
+        let there = |id: &LogId| self.cache.get(&id.index).is_some_and(|c| c.entry.log_id == *id);
+        self.stored.grow(last.filter(there));
+    }
+
+    /// These are in the database now, if they are still the ones of their index.
+    pub fn folded(&mut self, ids: &[LogId]) {
         for id in ids {
             if let Some(cached) = self.cache.get_mut(&id.index) {
-                cached.on_disk |= cached.entry.log_id == *id;
+                cached.folded |= cached.entry.log_id == *id;
             }
         }
         while self.cached_bytes > CACHE_ENTRIES_BYTES
-            && let Some((&index, _)) = self.cache.first_key_value().filter(|(_, c)| c.on_disk)
+            && let Some((&index, _)) = self.cache.first_key_value().filter(|(_, c)| c.folded)
         {
             self.forget(index);
         }
@@ -62,6 +93,7 @@ impl Memory {
     fn truncate(&mut self, from: u64, last: Option<LogId>) {
         let gone: Vec<u64> = self.cache.range(from..).map(|(i, _)| *i).collect();
         gone.into_iter().for_each(|index| self.forget(index));
+        self.stored.cut(last);
         self.last = last;
     }
 
@@ -69,6 +101,7 @@ impl Memory {
         let gone: Vec<u64> = self.cache.range(..=upto.index).map(|(i, _)| *i).collect();
         gone.into_iter().for_each(|index| self.forget(index));
         self.purged = Some(upto);
+        self.stored.grow(Some(upto));
         self.last = self.last.filter(|l| l.index > upto.index).or(Some(upto));
     }
 
@@ -79,6 +112,13 @@ impl Memory {
         let cache = self.cache.first_key_value().map_or(end, |(i, _)| *i);
         (from, to.min(end), cache)
     }
+}
+
+/// A leader that starts again is none until it is elected anew: entries that it had sent may have
+/// been lost before they were stored, and others must not take their place under the same vote.
+fn as_a_follower(vote: Vote, owner: Option<NodeId>) -> Vote {
+    let own = owner == Some(vote.leader_id.node_id);
+    if own { Vote::new(vote.leader_id.term, vote.leader_id.node_id) } else { vote }
 }
 
 /// Reads and writes the log. Clones share it.
@@ -96,26 +136,50 @@ pub(in crate::consensus) struct LogStore {
 impl LogStore {
     pub(super) fn load(
         disk: LogDisk,
-        on_thread: bool,
-        applied: Option<watch::Receiver<Durable>>,
+        mut journal: Journal,
+        place: Place,
         fatal: Fatal,
     ) -> store::Result<Self> {
+        // What the journal still had is in the database before anything else is done with it.
+        let from = disk.journal()?.unwrap_or_default();
+        let mut writes = Vec::new();
+        for bytes in journal.replay(from)? {
+            writes.append(&mut frame::unpack(&bytes)?);
+        }
+        disk.fold(&writes, from + 2)?;
+        journal.begin(from + 2);
         let found = disk.find()?;
         let memory = Memory {
-            vote: found.vote,
+            owner: found.owner,
+            vote: found.vote.map(|vote| as_a_follower(vote, found.owner)),
             committed: found.committed,
             purged: found.purged,
             last: found.last,
-            ..Memory::default()
+            cache: BTreeMap::new(),
+            cached_bytes: 0,
+            stored: Stored::new(found.last),
         };
         let (memory, disk) = (Arc::new(Mutex::new(memory)), Arc::new(disk));
-        let writer = Writer::new(Arc::clone(&disk), Arc::clone(&memory), on_thread, fatal.clone());
-        Ok(Self { memory, disk, writer: Arc::new(writer), applied, fatal })
+        let (whose, its) = (Arc::clone(&disk), Arc::clone(&memory));
+        let writer = Writer::new(whose, journal, its, place, fatal.clone());
+        Ok(Self { memory, disk, writer: Arc::new(writer), applied: None, fatal })
+    }
+
+    /// Purges nothing from now on that the durable applied state does not have.
+    pub(super) fn kept_for(self, applied: watch::Receiver<Durable>) -> Self {
+        Self { applied: Some(applied), ..self }
     }
 
     /// Whose log this is; `id` makes it its own if it is nobody's.
     pub fn owner(&self, id: NodeId) -> store::Result<NodeId> {
-        self.disk.owner(id)
+        let owner = self.disk.owner(id)?;
+        self.lock().owner = Some(owner);
+        Ok(owner)
+    }
+
+    /// How far it is on the disk.
+    pub fn stored(&self) -> Stored {
+        self.lock().stored.clone()
     }
 
     fn lock(&self) -> MutexGuard<'_, Memory> {
@@ -218,6 +282,8 @@ impl RaftLogStorage<Types> for LogStore {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        let own = self.lock().are_own_commands(&entries);
         let mut sealed = Vec::new();
         for entry in entries {
             let bytes = seal(&entry).map_err(|e| self.fatal.tell(&e))?;
@@ -225,7 +291,15 @@ impl RaftLogStorage<Types> for LogStore {
             self.lock().add(entry, bytes.len());
             sealed.push((id, bytes));
         }
-        self.writer.send(Write::Append(sealed), Tell::Raft(callback)).await
+        if !own {
+            return self.writer.send(Write::Append(sealed), Tell::Raft(callback)).await;
+        }
+        if self.stored().failed() {
+            return Err(broken(&Closed));
+        }
+        self.writer.send(Write::Append(sealed), Tell::Watchers).await?;
+        callback.log_io_completed(Ok(()));
+        Ok(())
     }
 
     async fn truncate(&mut self, since: LogId) -> Result<(), StorageError> {

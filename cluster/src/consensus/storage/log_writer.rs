@@ -1,21 +1,32 @@
-//! Who writes the log: a thread that takes all that waits into one commit, so that a sync serves
-//! everything that came during the last one; or the caller, in simulations.
+//! Who writes the log: takes all that waits into one frame of the journal, so that a sync serves
+//! everything that came during the last one. What an area of the journal holds is moved into the
+//! database while the other one is written.
 
+use super::folding::Folding;
+use super::frame;
 use super::log_disk::{LogDisk, Write};
 use super::log_store::Memory;
 use super::{Closed, Fatal, broken};
 use crate::consensus::limits::WRITES_WAITING;
-use crate::consensus::types::{LogId, StorageError, Types};
+use crate::consensus::runtime::Runtime;
+use crate::consensus::types::{StorageError, Types};
+use openraft::AsyncRuntime;
 use openraft::storage::LogFlushed;
-use std::sync::{Arc, Mutex, PoisonError};
+use rand::Rng;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
+use store::journal::Journal;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
 
 /// Who is told that a write is on the disk.
 pub(super) enum Tell {
     /// Nobody: it may wait for another write's sync.
     Nobody,
-    /// Raft, for an append.
+    /// Those who look at [`Stored`](super::stored::Stored), as after every append.
+    Watchers,
+    /// Raft as well, for an append that it waits for.
     Raft(LogFlushed<Types>),
     /// Who waits for it.
     Caller(oneshot::Sender<Result<(), StorageError>>),
@@ -26,15 +37,24 @@ pub(super) struct Job {
     tell: Tell,
 }
 
-/// Writes the log in the order of the calls.
-pub(super) enum Writer {
-    Thread(mpsc::Sender<Job>),
-    Inline(Mutex<Commits>),
+/// Where writes are made.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// On a thread.
+    Thread,
+    /// In a task, in simulations: each takes up to so long, drawn anew.
+    Task { slowest: Duration },
 }
 
+/// Writes the log in the order of the calls.
+pub(super) struct Writer(mpsc::Sender<Job>);
+
 /// Commits jobs.
-pub(super) struct Commits {
-    disk: Arc<LogDisk>,
+struct Commits {
+    journal: Journal,
+    /// What its area holds.
+    area: Vec<Write>,
+    folding: Folding,
     memory: Arc<Mutex<Memory>>,
     fatal: Fatal,
     /// The last one that needs no sync of its own.
@@ -44,37 +64,41 @@ pub(super) struct Commits {
 impl Writer {
     pub fn new(
         disk: Arc<LogDisk>,
+        journal: Journal,
         memory: Arc<Mutex<Memory>>,
-        on_thread: bool,
+        place: Place,
         fatal: Fatal,
     ) -> Self {
-        let mut commits = Commits { disk, memory, fatal, lazy: None };
-        if !on_thread {
-            return Self::Inline(Mutex::new(commits));
-        }
+        let on_thread = matches!(place, Place::Thread);
+        let folding = Folding::new(disk, Arc::clone(&memory), on_thread);
+        let mut commits = Commits { journal, area: Vec::new(), folding, memory, fatal, lazy: None };
         let (jobs, mut queue) = mpsc::channel::<Job>(WRITES_WAITING);
-        thread::spawn(move || {
-            while let Some(first) = queue.blocking_recv() {
-                let mut all = vec![first];
-                while let Ok(next) = queue.try_recv() {
-                    all.push(next);
-                }
-                commits.commit(all);
+        match place {
+            Place::Thread => {
+                thread::spawn(move || {
+                    while let Some(first) = queue.blocking_recv() {
+                        commits.commit(with_all_that_waits(first, &mut queue));
+                    }
+                });
             }
-        });
-        Self::Thread(jobs)
+            Place::Task { slowest } => {
+                tokio::spawn(async move {
+                    while let Some(first) = queue.recv().await {
+                        let all = with_all_that_waits(first, &mut queue);
+                        if !slowest.is_zero() {
+                            sleep(slowest.mul_f64(Runtime::thread_rng().r#gen())).await;
+                        }
+                        commits.commit(all);
+                    }
+                });
+            }
+        }
+        Self(jobs)
     }
 
-    /// Hands a write over; returns when it is in the queue, or done if there is none.
+    /// Hands a write over; returns when it is in the queue.
     pub async fn send(&self, write: Write, tell: Tell) -> Result<(), StorageError> {
-        let job = Job { write, tell };
-        match self {
-            Self::Thread(jobs) => jobs.send(job).await.map_err(|_| broken(&Closed)),
-            Self::Inline(commits) => {
-                commits.lock().unwrap_or_else(PoisonError::into_inner).commit(vec![job]);
-                Ok(())
-            }
-        }
+        self.0.send(Job { write, tell }).await.map_err(|_| broken(&Closed))
     }
 
     /// Makes a write and returns when it is on the disk.
@@ -85,22 +109,44 @@ impl Writer {
     }
 }
 
+fn with_all_that_waits(first: Job, queue: &mut mpsc::Receiver<Job>) -> Vec<Job> {
+    let mut all = vec![first];
+    while let Ok(next) = queue.try_recv() {
+        all.push(next);
+    }
+    all
+}
+
 impl Commits {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        // No code that holds it can leave it half changed.
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn commit(&mut self, jobs: Vec<Job>) {
-        if jobs.iter().all(|j| matches!(j.tell, Tell::Nobody)) {
-            self.lazy = jobs.into_iter().last().map(|j| j.write).or(self.lazy.take());
+        let (mut writes, tells): (Vec<Write>, Vec<Tell>) =
+            jobs.into_iter().map(|j| (j.write, j.tell)).unzip();
+        if tells.iter().all(|tell| matches!(tell, Tell::Nobody)) {
+            self.lazy = writes.pop().or(self.lazy.take());
             return;
         }
-        let lazy = self.lazy.take();
-        let result = self.disk.commit(lazy.iter().chain(jobs.iter().map(|j| &j.write)));
-        let told = result.map_err(|e| (self.fatal.tell(&e), e.to_string()));
-        for job in jobs {
-            if let (Write::Append(entries), Ok(())) = (&job.write, &told) {
-                let ids: Vec<LogId> = entries.iter().map(|(id, _)| *id).collect();
-                self.memory.lock().unwrap_or_else(PoisonError::into_inner).flushed(&ids);
-            }
-            match job.tell {
-                Tell::Nobody => {}
+        if let Some(lazy) = self.lazy.take() {
+            writes.insert(0, lazy);
+        }
+        let appended = writes.iter().rev().find_map(|write| match write {
+            Write::Append(entries) => entries.last().map(|(id, _)| *id),
+            _ => None,
+        });
+        let told = self.store(writes).map_err(|e| {
+            self.memory().fail();
+            (self.fatal.tell(&e), e.to_string())
+        });
+        if told.is_ok() {
+            self.memory().stored(appended);
+        }
+        for tell in tells {
+            match tell {
+                Tell::Nobody | Tell::Watchers => {}
                 Tell::Raft(flushed) => {
                     let io = told.as_ref().map_err(|(_, e)| std::io::Error::other(e.clone()));
                     flushed.log_io_completed(io.copied());
@@ -112,13 +158,31 @@ impl Commits {
             }
         }
     }
-}
 
-impl Drop for Commits {
-    fn drop(&mut self) {
-        // Only saves work at the next start; if it fails, the next open will say so.
-        if let Some(lazy) = self.lazy.take() {
-            let _ = self.disk.commit(std::iter::once(&lazy));
+    /// Returns when the changes are on the disk.
+    fn store(&mut self, mut writes: Vec<Write>) -> store::Result<()> {
+        let frame = frame::pack(&writes)?;
+        if self.journal.append(&frame)? {
+            self.area.append(&mut writes);
+            return Ok(());
         }
+        self.turn()?;
+        let fits = self.journal.append(&frame)?;
+        self.area.append(&mut writes);
+        if !fits {
+            // Larger than an area: it goes where an area goes.
+            self.turn()?;
+            self.folding.wait()?;
+        }
+        Ok(())
+    }
+
+    /// Begins the other area, once that is folded, and folds what this one holds.
+    fn turn(&mut self) -> store::Result<()> {
+        self.folding.wait()?;
+        let next = self.journal.generation() + 1;
+        self.folding.start(std::mem::take(&mut self.area), next)?;
+        self.journal.begin(next);
+        Ok(())
     }
 }

@@ -28,7 +28,8 @@ struct Model {
 
 struct World {
     rng: Rng,
-    disks: [SimDisk; 2],
+    /// Of the log, its journal and the state.
+    disks: [SimDisk; 3],
     model: Model,
     sequence: u64,
 }
@@ -39,14 +40,14 @@ fn id(term: u64, index: usize) -> LogId {
 
 impl World {
     fn new(seed: u64) -> Self {
-        let disks = [SimDisk::new(seed), SimDisk::new(seed ^ 0xd15c)];
+        let disks = [seed, seed ^ 0xd15c, seed ^ 0x109].map(SimDisk::new);
         let rng = Rng::fork(seed, "world");
         Self { rng, disks, model: Model { term: 1, ..Model::default() }, sequence: 0 }
     }
 
     fn open(&self) -> store::Result<Storage> {
-        let [log, state] = &self.disks;
-        Storage::with_backends(log.backend(), state.backend(), Fatal::new(|_| {}))
+        let disks = self.disks.each_ref().map(SimDisk::backend);
+        Storage::with_backends(disks, Duration::ZERO, Fatal::new(|_| {}))
     }
 
     fn entry(&mut self, index: usize) -> Entry {
@@ -188,7 +189,7 @@ fn run(seed: u64, cuts: usize) -> usize {
         let mut steps = 0;
         let mut storage = world.open().unwrap();
         for _ in 0..cuts {
-            let which = world.rng.below(2);
+            let which = world.rng.below(3);
             let after = world.rng.below(120) as u64;
             world.disks[which].cut_after(after);
             while world.step(&mut storage).await.is_ok() {

@@ -1,8 +1,9 @@
 //! The control log as openraft applies it: in memory, with checkpoints on the disk.
 
 use super::state_disk::{Checkpoint, StateDisk};
+use super::stored::Stored;
 use super::worker::Worker;
-use super::{Fatal, broken};
+use super::{Closed, Fatal, broken};
 use crate::consensus::types::{
     Entry, LogId, Replies, SnapshotMeta, StorageError, StoredMembership, Types,
 };
@@ -28,8 +29,13 @@ struct Shared {
     applied: RwLock<Applied>,
     /// The last applied index.
     index: watch::Sender<u64>,
+    /// The last one whose command is followed ([`regions::control_log::Command::is_followed`]).
+    followed: watch::Sender<u64>,
     durable: watch::Sender<Durable>,
     disk: Worker<StateDisk>,
+    /// How far the log is on the disk; nothing beyond is applied. None in openraft's suite, which
+    /// applies what it has not appended.
+    stored: Option<Stored>,
     fatal: Fatal,
 }
 
@@ -51,14 +57,20 @@ fn decode(bytes: &[u8]) -> store::Result<ControlLog> {
 }
 
 impl StateMachine {
-    pub(super) fn load(disk: Worker<StateDisk>, fatal: Fatal) -> store::Result<Self> {
+    pub(super) fn load(
+        disk: Worker<StateDisk>,
+        stored: Option<Stored>,
+        fatal: Fatal,
+    ) -> store::Result<Self> {
         let Checkpoint { last, membership, log } = disk.disk().checkpoint()?.unwrap_or_default();
         let applied = Applied { log: decode(&log)?, last, membership };
         Ok(Self(Arc::new(Shared {
             index: watch::Sender::new(last.map_or(0, |l| l.index)),
+            followed: watch::Sender::new(0),
             durable: watch::Sender::new(Some(count(last))),
             applied: RwLock::new(applied),
             disk,
+            stored,
             fatal,
         })))
     }
@@ -71,6 +83,11 @@ impl StateMachine {
     /// The last applied index, as it grows.
     pub fn index(&self) -> watch::Receiver<u64> {
         self.0.index.subscribe()
+    }
+
+    /// The last applied index whose command is followed, as it grows.
+    pub fn followed(&self) -> watch::Receiver<u64> {
+        self.0.followed.subscribe()
     }
 
     /// The applied state. Hold it for a moment only: applying waits.
@@ -122,6 +139,14 @@ impl StateMachine {
     }
 }
 
+/// A change of who votes is followed, too, and what a new leader begins with.
+fn is_followed(entry: &Entry) -> bool {
+    match &entry.payload {
+        EntryPayload::Normal(batch) => batch.0.iter().any(|r| r.command.is_followed()),
+        EntryPayload::Blank | EntryPayload::Membership(_) => true,
+    }
+}
+
 impl Applied {
     fn apply(&mut self, entry: Entry) -> Replies {
         self.last = Some(entry.log_id);
@@ -166,12 +191,22 @@ impl RaftStateMachine<Types> for StateMachine {
         I: IntoIterator<Item = Entry> + OptionalSend,
         I::IntoIter: OptionalSend,
     {
+        let entries: Vec<Entry> = entries.into_iter().collect();
+        if let Some(stored) = &self.0.stored
+            && !stored.wait(entries.last().map(|e| e.log_id)).await
+        {
+            return Err(broken(&Closed));
+        }
+        let followed = entries.iter().rev().find(|e| is_followed(e)).map(|e| e.log_id.index);
         let (replies, last) = {
             let mut applied = self.write();
             let replies = entries.into_iter().map(|e| applied.apply(e)).collect();
             (replies, applied.last)
         };
         self.0.index.send_replace(last.map_or(0, |l| l.index));
+        if let Some(index) = followed {
+            self.0.followed.send_replace(index);
+        }
         Ok(replies)
     }
 
@@ -195,7 +230,9 @@ impl RaftStateMachine<Types> for StateMachine {
         // Memory first: a checkpoint taken between the two has the new state, not the old one.
         *self.write() = Applied { log, last, membership };
         self.store(state, Some(meta.clone())).await?;
-        self.0.index.send_replace(last.map_or(0, |l| l.index));
+        let index = last.map_or(0, |l| l.index);
+        self.0.index.send_replace(index);
+        self.0.followed.send_replace(index);
         Ok(())
     }
 

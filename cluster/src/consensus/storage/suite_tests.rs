@@ -7,7 +7,7 @@ use store::sim::SimDisk;
 /// Files in a folder of their own, written by threads.
 struct Files;
 
-/// Simulated disks, written by the caller.
+/// Simulated disks.
 struct Simulated;
 
 fn fatal() -> Fatal {
@@ -21,19 +21,23 @@ impl StoreBuilder<Types, LogStore, StateMachine, tempfile::TempDir> for Files {
         let log = log_disk::LogDisk::open(&folder.path().join("raft.redb"), alive.clone()).unwrap();
         let state = state_disk::StateDisk::open(&folder.path().join("state.redb"), alive).unwrap();
         // The suite purges what it has not applied.
-        let log = LogStore::load(log, true, None, fatal()).unwrap();
-        Ok((folder, log, StateMachine::load(Worker::thread(state), fatal()).unwrap()))
+        let path = folder.path().join("raft.journal");
+        let journal = Journal::open(&path, JOURNAL_AREA).unwrap();
+        let log = LogStore::load(log, journal, Place::Thread, fatal()).unwrap();
+        Ok((folder, log, StateMachine::load(Worker::thread(state), None, fatal()).unwrap()))
     }
 }
 
 impl StoreBuilder<Types, LogStore, StateMachine, ()> for Simulated {
     async fn build(&self) -> Result<((), LogStore, StateMachine), StorageError> {
         let (alive, _) = mpsc::channel(1);
-        let (log, state) = (SimDisk::new(1).backend(), SimDisk::new(2).backend());
+        let [log, journal, state] = [1, 2, 3].map(|seed| SimDisk::new(seed).backend());
+        let journal = Journal::with_backend(journal, JOURNAL_AREA_SIMULATED).unwrap();
+        let place = Place::Task { slowest: Duration::ZERO };
         let log = log_disk::LogDisk::with_backend(log, alive.clone()).unwrap();
         let state = state_disk::StateDisk::with_backend(state, alive).unwrap();
-        let log = LogStore::load(log, false, None, fatal()).unwrap();
-        Ok(((), log, StateMachine::load(Worker::inline(state), fatal()).unwrap()))
+        let log = LogStore::load(log, journal, place, fatal()).unwrap();
+        Ok(((), log, StateMachine::load(Worker::inline(state), None, fatal()).unwrap()))
     }
 }
 

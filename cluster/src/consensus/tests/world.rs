@@ -19,7 +19,7 @@ pub fn simulate<F: Future<Output = ()>>(seed: u64, test: F) {
 }
 
 pub struct Host {
-    pub disks: [SimDisk; 2],
+    pub disks: [SimDisk; 3],
     node: Option<Arc<Consensus>>,
 }
 
@@ -29,14 +29,21 @@ pub struct World {
     pub net: MemoryNet,
     pub hosts: Arc<Mutex<BTreeMap<NodeId, Host>>>,
     snapshot_every: u64,
+    /// What it takes at most to write the log.
+    sync: Duration,
 }
 
 impl World {
     /// Nodes 1 to `voters`, founded and with a leader.
     pub async fn new(seed: u64, voters: u64, snapshot_every: u64) -> Self {
+        Self::with_disks(seed, voters, snapshot_every, Duration::ZERO).await
+    }
+
+    /// As [`Self::new`], but to write the log takes up to `sync`.
+    pub async fn with_disks(seed: u64, voters: u64, snapshot_every: u64, sync: Duration) -> Self {
         let net = MemoryNet::new(seed);
         net.weather(0.0, Duration::from_millis(4));
-        let world = Self { net, hosts: Arc::default(), snapshot_every };
+        let world = Self { net, hosts: Arc::default(), snapshot_every, sync };
         for id in 1..=voters {
             world.add(id, seed).await;
         }
@@ -47,7 +54,7 @@ impl World {
     }
 
     pub async fn add(&self, id: NodeId, seed: u64) {
-        let disks = [SimDisk::new(seed * 100 + id), SimDisk::new(seed * 100 + 50 + id)];
+        let disks = [0, 50, 70].map(|n| SimDisk::new(seed * 100 + n + id));
         self.hosts.lock().await.insert(id, Host { disks, node: None });
         self.start(id).await;
     }
@@ -55,9 +62,9 @@ impl World {
     pub async fn start(&self, id: NodeId) {
         let mut hosts = self.hosts.lock().await;
         let host = hosts.get_mut(&id).unwrap();
-        let [log, state] = &host.disks;
-        let (log, state) = (log.backend(), state.backend());
-        let storage = Storage::with_backends(log, state, Fatal::new(|_| {})).unwrap();
+        let disks = host.disks.each_ref().map(SimDisk::backend);
+        let fatal = Fatal::new(|_| {});
+        let storage = Storage::with_backends(disks, self.sync, fatal).unwrap();
         let snapshot_every = self.snapshot_every;
         let options = Options { snapshot_every, entries_kept: 5, ..Options::new(id, Profile::LAN) };
         let node = Consensus::start(options, storage, self.net.wire(id)).await.unwrap();

@@ -53,7 +53,7 @@ async fn three(world: &World) -> [Member; 3] {
 
 async fn propose(world: &World, to: &str, command: Command) -> Told {
     let request = Request { client: Client { opened: 0, nonce: 5 }, sequence: 0, command };
-    let opened = world.ask(&[to], Ask::Status).await;
+    let opened = world.ask(&[to], Ask::Status { digest: false }).await;
     let Told::Status(status) = opened else { panic!("{opened:?}") };
     let client = Client { opened: status.applied, ..request.client };
     world.ask(&[to], Ask::Propose(Box::new(Request { client, ..request }))).await
@@ -178,17 +178,20 @@ async fn an_operator_that_is_barred_asks_nothing_more() {
     let eu = world.node("eu-1", 1, 1, &[]).await;
     timeout(LONG, eu.admitted()).await.unwrap();
     let ann = world.fabric(&Identity::operator("acme", "ann").unwrap());
-    assert!(control::ask(&ann, "eu-1", &Ask::Status, LONG).await.is_ok());
+    assert!(control::ask(&ann, "eu-1", &Ask::Status { digest: false }, LONG).await.is_ok());
     assert!(matches!(propose(&world, "eu-1", bar("ann", true)).await, Told::Reply(Reply::Done)));
     // On the connection that was there, and on a new one.
     for _ in 0..2 {
-        let refused = control::ask(&ann, "eu-1", &Ask::Status, LONG).await;
+        let refused = control::ask(&ann, "eu-1", &Ask::Status { digest: false }, LONG).await;
         assert!(refused.is_err(), "{refused:?}");
     }
     let data = ann.ask("eu-1", 0, Lane::Data, vec![1], LONG).await;
     assert!(matches!(&data, Err(LinkError::Refused(r)) if r.contains("--operator")), "{data:?}");
     propose(&world, "eu-1", unbar("ann", true)).await;
-    until_async(|| async { control::ask(&ann, "eu-1", &Ask::Status, LONG).await.is_ok() }).await;
+    until_async(|| async {
+        control::ask(&ann, "eu-1", &Ask::Status { digest: false }, LONG).await.is_ok()
+    })
+    .await;
 }
 
 /// Removes `us-1`: what it owns has to move first, which may take longer than one answer.

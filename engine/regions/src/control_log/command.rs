@@ -274,3 +274,20 @@ pub enum Command {
         floor: Floor,
     },
 }
+
+impl Command {
+    /// Whether nodes act on it by themselves: on who is there, who owns what, which models and
+    /// playbooks hold. Flags, keys and approvals are read by whoever needs them, and there may be
+    /// thousands of them in a second, of which each would make every node look at all it follows.
+    pub const fn is_followed(&self) -> bool {
+        !matches!(
+            self,
+            Self::SetFlag { .. }
+                | Self::WrapKey { .. }
+                | Self::DropKey { .. }
+                | Self::RequestApproval { .. }
+                | Self::Decide { .. }
+                | Self::ExpireApproval { .. }
+        )
+    }
+}
