@@ -222,3 +222,63 @@ impl RaftNetwork<Types> for Link {
         Backoff::new(std::iter::repeat(self.heartbeat * 2))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::consensus::types::{Entry, LogId, Vote};
+    use crate::consensus::wire::Answering;
+    use openraft::{CommittedLeaderId, EntryPayload};
+    use std::sync::Mutex;
+    use tokio::time::sleep;
+
+    /// Takes note of how far each message says that the log is committed.
+    #[derive(Default)]
+    struct Follower(Mutex<Vec<Option<u64>>>);
+
+    impl Wire for Follower {
+        fn send<'a>(&'a self, _: &'a Peer, request: Vec<u8>, _: Duration) -> Answering<'a> {
+            let Ok(Call::Append(rpc)) = codec::decode(VERSION, &request) else { panic!() };
+            self.0.lock().unwrap().push(rpc.leader_commit.map(|id| id.index));
+            let answer = Answer::Append(AppendEntriesResponse::Success);
+            Box::pin(async move { Ok(codec::encode(VERSION, &answer).unwrap()) })
+        }
+    }
+
+    fn id(index: u64) -> LogId {
+        LogId::new(CommittedLeaderId::new(3, 1), index)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_is_told_to_be_committed_than_the_leader_has_stored() {
+        let (follower, stored) = (Arc::new(Follower::default()), Stored::new(Some(id(3))));
+        let heartbeat = Duration::from_millis(50);
+        let mut network = Network { wire: follower.clone(), heartbeat, stored: stored.clone() };
+        let mut link = network.new_client(2, &BasicNode::new("n2")).await;
+        let rpc = |prev, entries: &[u64], committed| {
+            let entry = |n: &u64| Entry { log_id: id(*n), payload: EntryPayload::Blank };
+            AppendEntriesRequest {
+                vote: Vote::new_committed(3, 1),
+                prev_log_id: Some(id(prev)),
+                entries: entries.iter().map(entry).collect(),
+                leader_commit: Some(id(committed)),
+            }
+        };
+        let told = || follower.0.lock().unwrap().iter().flatten().copied().collect::<Vec<_>>();
+        let option = || RPCOption::new(heartbeat);
+        let wait = |ms| sleep(Duration::from_millis(ms));
+        link.append_entries(rpc(3, &[4, 5], 5), option()).await.unwrap();
+        assert_eq!(told(), [3]);
+        // What only tells of a commit waits for the disk, and nobody waits for it.
+        link.append_entries(rpc(5, &[], 5), option()).await.unwrap();
+        wait(10).await;
+        assert_eq!(told(), [3]);
+        stored.grow(Some(id(5)));
+        wait(5).await;
+        assert_eq!(told(), [3, 5]);
+        // A slow disk does not hold up the rhythm.
+        link.append_entries(rpc(5, &[], 6), option()).await.unwrap();
+        wait(55).await;
+        assert_eq!(told(), [3, 5, 5]);
+    }
+}
