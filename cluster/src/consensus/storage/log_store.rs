@@ -58,6 +58,11 @@ impl Memory {
         self.stored.fail();
     }
 
+    /// Whether it has: what comes after what failed must not be there without that.
+    pub fn failed(&self) -> bool {
+        self.stored.failed()
+    }
+
     fn add(&mut self, entry: Entry, bytes: usize) {
         self.last = Some(entry.log_id);
         self.cached_bytes += bytes;

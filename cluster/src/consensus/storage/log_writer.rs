@@ -161,6 +161,9 @@ impl Commits {
 
     /// Returns when the changes are on the disk.
     fn store(&mut self, mut writes: Vec<Write>) -> store::Result<()> {
+        if self.memory().failed() {
+            return Err(store::Error::Fatal(Box::new(redb::Error::PreviousIo)));
+        }
         let frame = frame::pack(&writes)?;
         if self.journal.append(&frame)? {
             self.area.append(&mut writes);

@@ -266,3 +266,25 @@ fn a_purge_waits_until_the_state_is_on_the_disk() {
         assert_eq!(s.log.get_log_state().await.unwrap().last_purged_log_id, Some(id(1, 2)));
     });
 }
+
+#[test]
+fn nothing_is_stored_behind_what_failed() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new(3);
+        let mut s = world.open().unwrap();
+        let entries: Vec<Entry> = (0..3).map(|i| world.entry(i)).collect();
+        s.log.blocking_append([entries[0].clone()]).await.unwrap();
+        world.disks[1].fail_next_sync();
+        assert!(s.log.blocking_append([entries[1].clone()]).await.is_err());
+        // The disk would take it.
+        assert!(s.log.blocking_append([entries[2].clone()]).await.is_err());
+        assert!(s.log.save_vote(&Vote::new(9, 1)).await.is_err());
+        world.disks.iter().for_each(SimDisk::power_cut);
+        drop(s);
+        let mut s = world.open().unwrap();
+        let last = s.log.get_log_state().await.unwrap().last_log_id.unwrap();
+        assert!(last.index <= 1, "{last}");
+        assert_eq!(s.log.read_vote().await.unwrap(), None);
+    });
+}
