@@ -72,8 +72,9 @@ pub enum Error {
     /// The files of consensus are not what was written.
     #[error(
         "raft.redb, raft.journal or state.redb in {folder} is corrupt ({what}): what this node \
-         promised is lost, and it must not come back as the same. Remove it from another node (`watchfire cluster \
-         remove {name}`), move the folder away, and start it again: it joins anew",
+         promised is lost, and it must not come back as the same. Remove it from another node \
+         (`watchfire cluster remove {name}`), move the folder away, and start it again: it joins \
+         anew",
         folder = .folder.display()
     )]
     Promises {

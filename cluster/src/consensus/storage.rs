@@ -8,8 +8,8 @@
 //! checkpoint lacks: [`LogStore`] purges only up to the durable applied position. openraft purges
 //! the log while it installs a snapshot, so without that rule a power cut could leave neither.
 //!
-//! Two databases, since a commit of the one would wait for the other's writer. The journal takes one
-//! sync and one small write for each addition; the log alone took two syncs and eight pages.
+//! Two databases, since a commit of the one would wait for the other's writer. The journal takes
+//! one sync and one small write for each addition; the log alone took two syncs and eight pages.
 
 #![allow(clippy::result_large_err, reason = "openraft's storage traits give this error by value")]
 

@@ -16,7 +16,8 @@ impl View {
         Some(self.0.upgrade()?.consensus.read(look).1)
     }
 
-    /// Tells of each change that nodes act on by themselves, which flags, keys and approvals are not.
+    /// Tells of each change that nodes act on by themselves, as on members, owners and models;
+    /// not of flags, keys and approvals.
     pub fn changes(&self) -> Option<watch::Receiver<u64>> {
         Some(self.0.upgrade()?.consensus.followed())
     }
