@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use threat::{Timestamp, codec};
 
 /// The format of the messages.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// What a node is told or asked. Each may be lost, repeated and reordered.
 #[derive(Debug, Serialize, Deserialize)]
@@ -57,9 +57,9 @@ pub(super) enum Heard {
 }
 
 pub(super) fn encode<T: Serialize>(message: &T) -> Result<Vec<u8>, codec::Error> {
-    codec::encode(VERSION, message)
+    codec::encode_narrow(VERSION, message)
 }
 
 pub(super) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, codec::Error> {
-    codec::decode(VERSION, bytes)
+    codec::decode_narrow(VERSION, bytes)
 }

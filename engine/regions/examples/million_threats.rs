@@ -81,7 +81,7 @@ fn exchange(a: &mut ThreatState, b: &mut ThreatState) -> Fallible<(usize, usize,
     let (start, mut hops, mut bytes) = (now(), 0, 0);
     let mut queue = VecDeque::from([(false, 1, begin(a))]);
     while let Some((to_a, hop, message)) = queue.pop_front() {
-        (hops, bytes) = (hops.max(hop), bytes + codec::encode(1, &message)?.len());
+        (hops, bytes) = (hops.max(hop), bytes + codec::encode_narrow(1, &message)?.len());
         let state = if to_a { &mut *a } else { &mut *b };
         let answer = answer(state, &mut clock, Timestamp::from_micros(0), message);
         queue.extend(answer.messages.into_iter().map(|m| (!to_a, hop + 1, m)));

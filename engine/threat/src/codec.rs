@@ -2,11 +2,15 @@
 //!
 //! A frame is a version byte and the value. Lengths are checked against the cap before anything is
 //! allocated, all bytes must be used, and no type with unbounded recursion may pass through here.
+//!
+//! Messages between nodes have numbers of variable width ([`encode_narrow`]; [`append`] for many
+//! values behind one frame), which is slower and shorter.
 
 use crate::limits::CODEC_BYTES;
+use bincode::config::Config;
 use bincode::enc::write::Writer;
 use bincode::error::{DecodeError, EncodeError};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Why a value could not be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +40,12 @@ pub enum Error {
     Decode(#[from] DecodeError),
 }
 
-fn config() -> impl bincode::config::Config {
+fn config() -> impl Config {
     bincode::config::standard().with_fixed_int_encoding().with_limit::<CODEC_BYTES>()
+}
+
+fn narrow() -> impl Config {
+    bincode::config::standard().with_limit::<CODEC_BYTES>()
 }
 
 /// Writes at the end of a vector: `std::io::Write` would pass a result of its own around each
@@ -61,15 +69,41 @@ pub fn encode<T: Serialize>(version: u8, value: &T) -> Result<Vec<u8>, Error> {
 
 /// [`encode`] behind what `out` holds, for frames that are made of several values.
 pub fn encode_into<T: Serialize>(version: u8, value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
-    let before = out.len();
-    out.push(version);
-    bincode::serde::encode_into_writer(value, Appending(out), config())?;
-    let bytes = out.len() - before;
-    if bytes > CODEC_BYTES { Err(Error::TooLarge(bytes)) } else { Ok(()) }
+    write(version, value, out, config())
 }
 
 /// The value of `bytes`, which must have been written under `version`.
 pub fn decode<T: DeserializeOwned>(version: u8, bytes: &[u8]) -> Result<T, Error> {
+    read(version, bytes, config())
+}
+
+/// As [`encode`], but numbers take as many bytes as they need: for messages, of which the network
+/// is the dearest part.
+pub fn encode_narrow<T: Serialize>(version: u8, value: &T) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::new();
+    write(version, value, &mut out, narrow())?;
+    Ok(out)
+}
+
+/// The value of bytes of [`encode_narrow`], which must have been written under `version`.
+pub fn decode_narrow<T: DeserializeOwned>(version: u8, bytes: &[u8]) -> Result<T, Error> {
+    read(version, bytes, narrow())
+}
+
+fn write<T: Serialize>(
+    version: u8,
+    value: &T,
+    out: &mut Vec<u8>,
+    config: impl Config,
+) -> Result<(), Error> {
+    let before = out.len();
+    out.push(version);
+    bincode::serde::encode_into_writer(value, Appending(out), config)?;
+    let bytes = out.len() - before;
+    if bytes > CODEC_BYTES { Err(Error::TooLarge(bytes)) } else { Ok(()) }
+}
+
+fn read<T: DeserializeOwned>(version: u8, bytes: &[u8], config: impl Config) -> Result<T, Error> {
     if bytes.len() > CODEC_BYTES {
         return Err(Error::TooLarge(bytes.len()));
     }
@@ -78,8 +112,22 @@ pub fn decode<T: DeserializeOwned>(version: u8, bytes: &[u8]) -> Result<T, Error
         return Err(Error::Version { found, expected: version });
     }
     // Texts are lent from the bytes, not copied on the way into the value.
-    let (value, used) = bincode::serde::borrow_decode_from_slice(body, config())?;
+    let (value, used) = bincode::serde::borrow_decode_from_slice(body, config)?;
     if used == body.len() { Ok(value) } else { Err(Error::Trailing(body.len() - used)) }
+}
+
+/// Appends one of many values that stand behind a frame, whose version is theirs, as
+/// [`encode_narrow`] writes them.
+pub fn append<T: Serialize>(value: &T, out: &mut Vec<u8>) -> Result<(), Error> {
+    bincode::serde::encode_into_writer(value, Appending(out), narrow())?;
+    Ok(())
+}
+
+/// Takes a value that was [`append`]ed from the front of bytes. It may borrow texts from them.
+pub fn take<'a, T: Deserialize<'a>>(bytes: &mut &'a [u8]) -> Result<T, Error> {
+    let (value, used) = bincode::serde::borrow_decode_from_slice(bytes, narrow())?;
+    *bytes = bytes.get(used..).unwrap_or_default();
+    Ok(value)
 }
 
 #[cfg(test)]
@@ -93,11 +141,27 @@ mod tests {
             let bytes = encode(3, &v).unwrap();
             let back: Vec<(u64, String, Option<f64>)> = decode(3, &bytes).unwrap();
             prop_assert_eq!(format!("{v:?}"), format!("{back:?}"));
+            let narrow = encode_narrow(3, &v).unwrap();
+            let back: Vec<(u64, String, Option<f64>)> = decode_narrow(3, &narrow).unwrap();
+            prop_assert_eq!(format!("{v:?}"), format!("{back:?}"));
+        }
+
+        #[test]
+        fn appended_values_are_taken_in_their_order(values: Vec<(u64, String, Option<i32>)>) {
+            let mut bytes = Vec::new();
+            values.iter().for_each(|v| append(v, &mut bytes).unwrap());
+            let mut left = bytes.as_slice();
+            for (a, b, c) in &values {
+                let (x, y, z): (u64, &str, Option<i32>) = take(&mut left).unwrap();
+                prop_assert_eq!((x, y, z), (*a, &**b, *c));
+            }
+            prop_assert!(left.is_empty());
         }
 
         #[test]
         fn no_bytes_panic_or_allocate_without_bound(bytes: Vec<u8>) {
             let _ = decode::<Vec<String>>(1, &bytes);
+            let _ = take::<Vec<&str>>(&mut bytes.as_slice());
         }
     }
 

@@ -262,7 +262,7 @@ async fn strangers_and_forged_records_are_refused_and_counted() {
     let lane = crate::fabric::Lane::Gossip;
     let body = |records: Vec<Record>| {
         // The first message of the lane: records.
-        codec::encode(2, &(0u32, None::<Timestamp>, records)).unwrap()
+        codec::encode_narrow(3, &(0u32, None::<Timestamp>, records)).unwrap()
     };
     let ask = |of: &Arc<Fabric>, body: Vec<u8>| {
         let of = Arc::clone(of);

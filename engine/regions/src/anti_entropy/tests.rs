@@ -56,7 +56,7 @@ fn exchange(a: &mut ThreatState, b: &mut ThreatState) -> Cost {
     let mut queue = VecDeque::from([(1, 1, begin(a))]);
     while let Some((to, hops, message)) = queue.pop_front() {
         cost.hops = cost.hops.max(hops);
-        let bytes = codec::encode(1, &message).unwrap().len();
+        let bytes = codec::encode_narrow(1, &message).unwrap().len();
         (cost.bytes, cost.largest) = (cost.bytes + bytes, cost.largest.max(bytes));
         let state = if to == 0 { &mut *a } else { &mut *b };
         let answer = answer(state, &mut clocks[to], now, message);
