@@ -1,6 +1,7 @@
 //! Frames: four bytes of length, then as many bytes; the length is checked before there is room.
 
 use super::error::Error;
+use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// What a frame of an established connection is: a number that pairs request and answer, and the
@@ -22,9 +23,19 @@ pub(super) async fn read_bytes(
     limit: usize,
 ) -> Result<Option<Vec<u8>>, Error> {
     let Some(length) = read_length(from, limit).await? else { return Ok(None) };
-    let mut bytes = vec![0; length];
-    from.read_exact(&mut bytes).await?;
-    Ok(Some(bytes))
+    Ok(Some(read_rest(from, length).await?))
+}
+
+/// Reads so many bytes, into room that is not zeroed before: frames of events are large.
+async fn read_rest(from: &mut (impl AsyncRead + Unpin), length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(length);
+    let mut rest = from.take(length as u64);
+    while bytes.len() < length {
+        if rest.read_buf(&mut bytes).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(bytes)
 }
 
 /// Reads the length of a frame, before there is room for it.
@@ -60,13 +71,12 @@ pub(super) async fn read(
 ) -> Result<Option<Frame>, Error> {
     let Some(length) = read_length(from, limit).await? else { return Ok(None) };
     let Some(rest) = length.checked_sub(NUMBER) else {
-        let short = std::io::Error::new(std::io::ErrorKind::InvalidData, "a frame without number");
+        let short = io::Error::new(io::ErrorKind::InvalidData, "a frame without number");
         return Err(Error::Io(short));
     };
     let mut number = [0; NUMBER];
     from.read_exact(&mut number).await?;
-    let mut body = vec![0; rest];
-    from.read_exact(&mut body).await?;
+    let body = read_rest(from, rest).await?;
     Ok(Some(Frame { number: u64::from_le_bytes(number), body }))
 }
 
