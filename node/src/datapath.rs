@@ -13,6 +13,7 @@ mod carrying;
 mod checkpoints;
 mod copies;
 mod engine;
+mod events;
 mod fetching;
 mod ingest;
 mod keeper;
@@ -23,8 +24,9 @@ mod split;
 mod view;
 
 pub use engine::Error;
+pub use events::read as read_events;
 pub use keeper::Bundles;
-pub use split::{Route, messages, split};
+pub use split::{Portion, Route, messages, split};
 pub use view::{ClusterView, Owner, Peer};
 
 use crate::assembly::Parts;
@@ -170,9 +172,10 @@ impl DataPath {
             Ask::Part { source, .. } if source.len() > SOURCE_BYTES => {
                 Told::Refused(format!("a source's name has at most {SOURCE_BYTES} bytes"))
             }
-            Ask::Part { source, durability, batches } => {
-                running.ingest.judge_here(source, durability, batches).await
-            }
+            Ask::Part { source, durability } => match events::read(behind) {
+                Ok(batches) => running.ingest.judge_here(source, durability, batches).await,
+                Err(error) => Told::Refused(format!("not a message: {error}")),
+            },
             Ask::Keep(copies) => running.keep(copies).await,
             Ask::Checkpoint(part) => running.hold(part).await,
             Ask::Held => Told::Held(running.checkpoints.marks().into_iter().collect()),

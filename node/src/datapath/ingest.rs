@@ -8,8 +8,8 @@ use super::engine::{Answer, Engine};
 use super::limits::{
     AGAIN, APPEND_BYTES, APPEND_TIME, PARTS_IN_FLIGHT, RECORD_BYTES, SHOWN, SOURCE_BYTES,
 };
-use super::message::{Appended, Batch, Durability, Told, decode_told, encode, part};
-use super::split::{Route, messages, split};
+use super::message::{self, Appended, Batch, Durability, Told, decode_told, encode_part};
+use super::split::{Portion, Route, messages, split};
 use super::view::{ClusterView, Owner};
 use cluster::fabric::{Fabric, Lane};
 use intake::{Checkpoint, Decoder, Options};
@@ -107,25 +107,24 @@ impl Ingest {
     }
 
     /// Has an owner judge a message's events.
-    async fn judge_there(
+    async fn judge(
         &self,
         owner: &Owner,
         source: Text,
         durability: Durability,
-        batches: Vec<Batch>,
+        message: Message,
     ) -> Result<(), String> {
-        let told = if owner.node == self.view.me() {
-            self.judge_here(source, durability, batches).await
-        } else {
-            let room = self.room(owner.node);
-            // It is never closed.
-            let _room = room.acquire().await.map_err(|e| e.to_string())?;
-            let body =
-                encode(&part(source, durability, batches), &[]).map_err(|e| e.to_string())?;
-            let (address, node) = (&owner.address, owner.node);
-            let told = self.fabric.ask(address, node, Lane::Data, body, APPEND_TIME).await;
-            let told = told.map_err(|e| e.to_string())?;
-            decode_told(&told).map_err(|e| e.to_string())?
+        let told = match message {
+            Message::Here(batches) => self.judge_here(source, durability, batches).await,
+            Message::There(body) => {
+                let room = self.room(owner.node);
+                // It is never closed.
+                let _room = room.acquire().await.map_err(|e| e.to_string())?;
+                let (address, node) = (&owner.address, owner.node);
+                let told = self.fabric.ask(address, node, Lane::Data, body, APPEND_TIME).await;
+                let told = told.map_err(|e| e.to_string())?;
+                decode_told(&told).map_err(|e| e.to_string())?
+            }
         };
         match told {
             Told::Judged => Ok(()),
@@ -157,6 +156,14 @@ fn appended(
         judged_by: judged_by.into_iter().collect(),
         waits,
     }
+}
+
+/// Events for an owner.
+enum Message {
+    /// It is this node.
+    Here(Vec<Batch>),
+    /// The bytes of the request to another.
+    There(Vec<u8>),
 }
 
 /// The events of one request on their way to their owners.
@@ -207,12 +214,12 @@ impl<'a> Judging<'a> {
         }
     }
 
-    fn portions(
+    fn portions<'b>(
         &self,
-        batches: &[(EventBatch, u64)],
+        batches: &'b [(EventBatch, u64)],
         routes: &[Route],
-    ) -> Result<BTreeMap<u64, Vec<Batch>>, usize> {
-        let mut portions: BTreeMap<u64, Vec<Batch>> = BTreeMap::new();
+    ) -> Result<BTreeMap<u64, Vec<Portion<'b>>>, usize> {
+        let mut portions: BTreeMap<u64, Vec<Portion<'b>>> = BTreeMap::new();
         for (batch, start) in batches {
             for (node, portion) in split(batch, *start, routes)? {
                 portions.entry(node).or_default().push(portion);
@@ -224,22 +231,29 @@ impl<'a> Judging<'a> {
     /// The nodes whose portion is not judged.
     async fn portions_judged(
         &self,
-        portions: BTreeMap<u64, Vec<Batch>>,
+        portions: BTreeMap<u64, Vec<Portion<'_>>>,
         owners: &[Option<Owner>],
     ) -> Option<BTreeSet<u64>> {
-        let mut asking = JoinSet::new();
-        for (node, batches) in portions {
+        let (mut asking, mut failed) = (JoinSet::new(), BTreeSet::new());
+        for (node, portions) in portions {
             let Some(owner) = owners.iter().flatten().find(|o| o.node == node).cloned() else {
                 continue;
             };
             let (ingest, source) = (Arc::clone(self.ingest), self.source.clone());
             let durability = self.durability;
+            let messages = match self.messages(node, portions) {
+                Ok(messages) => messages,
+                Err(error) => {
+                    self.because(format!("node {node}"), error.to_string());
+                    failed.insert(node);
+                    continue;
+                }
+            };
             asking.spawn(async move {
                 let mut events = 0;
                 // One after the other: a source's events are judged in its order.
-                for message in messages(batches) {
-                    let count: usize = message.iter().map(|b| b.events.len()).sum();
-                    let judged = ingest.judge_there(&owner, source.clone(), durability, message);
+                for (count, message) in messages {
+                    let judged = ingest.judge(&owner, source.clone(), durability, message);
                     if let Err(reason) = judged.await {
                         return (node, Err(reason));
                     }
@@ -248,7 +262,6 @@ impl<'a> Judging<'a> {
                 (node, Ok(events))
             });
         }
-        let mut failed = BTreeSet::new();
         while let Some(answer) = asking.join_next().await {
             match answer {
                 Ok((node, Ok(events))) => {
@@ -263,6 +276,25 @@ impl<'a> Judging<'a> {
             }
         }
         Some(failed)
+    }
+
+    /// Messages to an owner, and how many events each has.
+    fn messages(
+        &self,
+        node: u64,
+        portions: Vec<Portion<'_>>,
+    ) -> Result<Vec<(usize, Message)>, message::Error> {
+        let here = node == self.ingest.view.me();
+        let message = |portions: Vec<Portion<'_>>| {
+            let count = portions.iter().map(Portion::len).sum();
+            let message = if here {
+                Message::Here(portions.iter().map(Portion::to_batch).collect())
+            } else {
+                Message::There(encode_part(self.source, self.durability, &portions)?)
+            };
+            Ok((count, message))
+        };
+        messages(portions).into_iter().map(message).collect()
     }
 
     fn because(&self, who: String, reason: String) {

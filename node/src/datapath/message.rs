@@ -1,15 +1,21 @@
 //! What is asked on the data lane: a head by the codec, and raw bytes behind it as they are.
 
+use super::events;
+use super::limits::PART_EVENTS;
+use super::split::Portion;
 use regions::threats::Record;
 use serde::{Deserialize, Serialize};
 use store::{EntityState, LedgerEntry};
 use threat::{Event, EventBatch, IntakeCounts, Text, codec};
 
 /// The format of the messages.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// Bytes before a head: its length.
 const LENGTH: usize = 4;
+
+/// Bytes of most heads.
+const HEAD_BYTES: usize = 256;
 
 /// What has to be true before a sender hears that its events are taken.
 #[derive(
@@ -67,14 +73,12 @@ pub enum Ask {
         /// No bytes come after these.
         last: bool,
     },
-    /// Events for the node that owns their entities; their raw bytes follow.
+    /// Events for the node that owns their entities, which follow (see [`super::events`]).
     Part {
         /// Their source.
         source: Text,
         /// What the answer promises.
         durability: Durability,
-        /// In the source's order.
-        batches: Vec<Batch>,
     },
     /// Copies of verdicts of another node.
     Keep(Copies),
@@ -123,7 +127,7 @@ pub struct Copies {
 }
 
 /// Events of one batch whose entities have one owner.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
     /// The source's offset before it.
     pub start: u64,
@@ -131,28 +135,11 @@ pub struct Batch {
     pub end: u64,
     /// The events; `raw` points into `bytes`.
     pub events: Vec<Event>,
-    /// How many raw bytes there are.
-    length: u32,
     /// Their raw records.
-    #[serde(skip)]
     pub bytes: Vec<u8>,
 }
 
 impl Batch {
-    /// One without events.
-    pub fn new(start: u64, end: u64) -> Self {
-        Self { start, end, ..Self::default() }
-    }
-
-    /// Takes an event over, with its raw record.
-    pub fn push(&mut self, mut event: Event, raw: &[u8]) {
-        // Bounded by what a batch holds, far below this.
-        event.raw.start = self.bytes.len() as u32;
-        event.raw.len = raw.len() as u32;
-        self.bytes.extend_from_slice(raw);
-        self.events.push(event);
-    }
-
     /// The batch that detection takes.
     pub fn into_batch(self) -> EventBatch {
         EventBatch {
@@ -213,26 +200,40 @@ pub enum Error {
     /// The head does not fit, or the bytes behind it are others than it says.
     #[error("{0} bytes, of which the head says otherwise")]
     Length(usize),
+    /// More events than a message has.
+    #[error("{0} events, and a message has at most {PART_EVENTS}")]
+    Events(usize),
 }
 
 /// Bytes of a typed event, roughly: so much room is made before a message is written.
-const EVENT_BYTES: usize = 384;
+const EVENT_BYTES: usize = 160;
 
 /// The bytes of a request; `raw` goes behind it.
 pub fn encode(ask: &Ask, raw: &[u8]) -> Result<Vec<u8>, Error> {
-    let parts = match ask {
-        Ask::Part { batches, .. } => batches.as_slice(),
-        _ => &[],
-    };
-    let behind = raw.len() + parts.iter().map(|b| b.bytes.len()).sum::<usize>();
-    let events: usize = parts.iter().map(|b| b.events.len()).sum();
-    let mut out = Vec::with_capacity(LENGTH + EVENT_BYTES * (events + 1) + behind);
+    let mut out = head(ask, raw.len())?;
+    out.extend(raw);
+    Ok(out)
+}
+
+/// The bytes of the request to an owner.
+pub fn encode_part(
+    source: &Text,
+    durability: Durability,
+    portions: &[Portion<'_>],
+) -> Result<Vec<u8>, Error> {
+    let room = portions.iter().map(|p| p.len() * EVENT_BYTES + p.bytes()).sum();
+    let mut out = head(&Ask::Part { source: source.clone(), durability }, room)?;
+    events::write(portions, &mut out)?;
+    Ok(out)
+}
+
+/// A head, and room for what goes behind it.
+fn head(ask: &Ask, room: usize) -> Result<Vec<u8>, Error> {
+    let mut out = Vec::with_capacity(LENGTH + HEAD_BYTES + room);
     out.extend([0; LENGTH]);
     codec::encode_into(VERSION, ask, &mut out)?;
-    let head = (out.len() - LENGTH) as u32;
-    out[..LENGTH].copy_from_slice(&head.to_le_bytes());
-    out.extend(raw);
-    parts.iter().for_each(|batch| out.extend(&batch.bytes));
+    let length = (out.len() - LENGTH) as u32;
+    out[..LENGTH].copy_from_slice(&length.to_le_bytes());
     Ok(out)
 }
 
@@ -241,25 +242,8 @@ pub fn decode(bytes: &[u8]) -> Result<(Ask, &[u8]), Error> {
     let wrong = || Error::Length(bytes.len());
     let (length, rest) = bytes.split_first_chunk::<LENGTH>().ok_or_else(wrong)?;
     let length = u32::from_le_bytes(*length) as usize;
-    let (head, mut behind) = rest.split_at_checked(length).ok_or_else(wrong)?;
-    let mut ask: Ask = codec::decode(VERSION, head)?;
-    if let Ask::Part { batches, .. } = &mut ask {
-        for batch in batches {
-            let (own, others) = behind.split_at_checked(batch.length as usize).ok_or_else(wrong)?;
-            batch.bytes = own.to_vec();
-            behind = others;
-        }
-        if !behind.is_empty() {
-            return Err(wrong());
-        }
-    }
-    Ok((ask, behind))
-}
-
-/// The request to an owner.
-pub fn part(source: Text, durability: Durability, mut batches: Vec<Batch>) -> Ask {
-    batches.iter_mut().for_each(|batch| batch.length = batch.bytes.len() as u32);
-    Ask::Part { source, durability, batches }
+    let (head, behind) = rest.split_at_checked(length).ok_or_else(wrong)?;
+    Ok((codec::decode(VERSION, head)?, behind))
 }
 
 /// The bytes of an answer.
@@ -277,52 +261,21 @@ pub fn decode_told(bytes: &[u8]) -> Result<Told, Error> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use threat::Timestamp;
-    use threat::event::{Body, Origin};
-
-    fn batch(raws: &[Vec<u8>]) -> Batch {
-        let mut batch = Batch::new(7, 900);
-        for raw in raws {
-            let origin = Origin::new("zeek", "conn");
-            batch.push(Event::new(Timestamp::from_micros(5), origin, Body::Generic), raw);
-        }
-        batch
-    }
 
     proptest! {
         #[test]
-        fn parts_round_trip_with_their_raw_records(
-            raws in prop::collection::vec(prop::collection::vec(any::<Vec<u8>>(), 0..5), 0..4)
-        ) {
-            let batches: Vec<Batch> = raws.iter().map(|r| batch(r)).collect();
-            let ask = part("x".into(), Durability::Global, batches);
-            let bytes = encode(&ask, &[]).unwrap();
-            let (Ask::Part { batches, .. }, []) = decode(&bytes).unwrap() else { panic!() };
-            for (batch, raws) in batches.into_iter().zip(&raws) {
-                let batch = batch.into_batch();
-                let back: Vec<&[u8]> = batch.events.iter().map(|e| batch.raw(e)).collect();
-                prop_assert_eq!(back, raws.iter().map(Vec::as_slice).collect::<Vec<_>>());
-            }
+        fn a_request_is_read_with_what_is_behind_it(source: String, raw: Vec<u8>) {
+            let bytes = encode(&Ask::Ledger { source: source.clone().into() }, &raw).unwrap();
+            let (ask, behind) = decode(&bytes).unwrap();
+            let Ask::Ledger { source: back } = ask else { panic!() };
+            prop_assert_eq!(back, source);
+            prop_assert_eq!(behind, raw);
         }
 
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
             let _ = decode(&bytes);
             let _ = decode_told(&bytes);
-        }
-
-        #[test]
-        fn no_change_of_a_byte_panics(at: prop::sample::Index, to: u8) {
-            let ask = part("x".into(), Durability::Local, vec![batch(&[vec![1, 2, 3]])]);
-            let mut bytes = encode(&ask, &[]).unwrap();
-            let at = at.index(bytes.len());
-            bytes[at] = to;
-            if let Ok((Ask::Part { batches, .. }, _)) = decode(&bytes) {
-                for batch in batches {
-                    let batch = batch.into_batch();
-                    batch.events.iter().for_each(|e| drop(batch.raw(e).to_vec()));
-                }
-            }
         }
     }
 }
