@@ -251,11 +251,12 @@ async fn send(
         (None, Place::Stdin) => bail!("a pipe has no name of its own: give it one with --source"),
     };
     let state = node::host::paths::state_dir(arguments.state.clone());
+    let notes = sent::folder(&state, &arguments.cluster)?;
     let mut input = ByteSource::open(place)?;
     // A pipe begins where it begins: what the cluster has of it, it leaves out.
     let keeps = matches!(place, Place::File(_));
     if keeps && !arguments.again {
-        sent.at = sent::standing(&state, &source)?;
+        sent.at = sent::standing(&notes, &source)?;
         sent.counts = sent.at.as_ref().map(|at| at.counts).unwrap_or_default();
     }
     let from = sent.at.as_ref().map_or(0, |at| at.offset);
@@ -278,22 +279,22 @@ async fn send(
         bar.set_message(waits.unwrap_or_default().to_owned());
         if keeps && noted.elapsed() >= NOTE_EVERY {
             noted = Instant::now();
-            remembering = remember(&state, &source, sent);
+            remembering = remember(&notes, &source, sent);
         }
     };
     let read = |held: &mut Vec<u8>| tokio::task::block_in_place(|| input.read_chunk(held));
     let done = sending.send(sent, read, told).await;
     bar.finish_and_clear();
     if keeps {
-        remember(&state, &source, sent)?;
+        remember(&notes, &source, sent)?;
     }
     remembering?;
     Ok(done?)
 }
 
-fn remember(state: &Path, source: &str, sent: &Sent) -> Result<()> {
+fn remember(notes: &Path, source: &str, sent: &Sent) -> Result<()> {
     let Some(at) = &sent.at else { return Ok(()) };
-    sent::remember(state, source, at).context("where it stands could not be noted")
+    sent::remember(notes, source, at).context("where it stands could not be noted")
 }
 
 fn bar(size: Option<u64>, place: &Place) -> ProgressBar {

@@ -1,6 +1,6 @@
-//! What a sender remembers: how far each of its sources was acknowledged.
+//! What a sender remembers: how far each of its sources was acknowledged, by which cluster.
 
-use super::cluster_files::{Error, read, write};
+use super::cluster_files::{Error, operator_config, read, write};
 use intake::Checkpoint;
 use serde::{Deserialize, Serialize};
 use std::fs::File;
@@ -40,17 +40,29 @@ pub fn host() -> String {
     if name.is_empty() { "host".to_owned() } else { name.to_owned() }
 }
 
-fn place(state: &Path, source: &str) -> PathBuf {
+/// Where it is remembered how far the cluster of an operator's configuration acknowledged sources.
+/// Its authorities tell it from a cluster of the same name and place that was there before: that
+/// one's word is nothing to it. With others it is sent all once more, and leaves out what it has.
+///
+/// # Errors
+/// [`Error`] when the configuration or the authorities cannot be read.
+pub fn folder(state: &Path, operator: &Path) -> Result<PathBuf, Error> {
+    let authorities = read(&operator_config(operator)?.tls.authorities)?;
+    let mark = blake3::hash(authorities.as_bytes()).to_hex();
+    Ok(state.join("sent").join(&mark[..16]))
+}
+
+fn place(folder: &Path, source: &str) -> PathBuf {
     let hash = blake3::hash(source.as_bytes()).to_hex();
-    state.join("sent").join(format!("{}.json", &hash[..16]))
+    folder.join(format!("{}.json", &hash[..16]))
 }
 
 /// How far a source was acknowledged; nothing if it never was.
 ///
 /// # Errors
 /// [`Error`] when what is there cannot be read.
-pub fn standing(state: &Path, source: &str) -> Result<Option<Checkpoint>, Error> {
-    let path = place(state, source);
+pub fn standing(folder: &Path, source: &str) -> Result<Option<Checkpoint>, Error> {
+    let path = place(folder, source);
     if !path.exists() {
         return Ok(None);
     }
@@ -63,8 +75,8 @@ pub fn standing(state: &Path, source: &str) -> Result<Option<Checkpoint>, Error>
 ///
 /// # Errors
 /// [`Error`].
-pub fn remember(state: &Path, source: &str, at: &Checkpoint) -> Result<(), Error> {
-    let path = place(state, source);
+pub fn remember(folder: &Path, source: &str, at: &Checkpoint) -> Result<(), Error> {
+    let path = place(folder, source);
     let standing = Standing { source: source.to_owned(), at: at.clone() };
     let bytes = serde_json::to_vec(&standing)
         .map_err(|e| Error::Content { path: path.clone(), reason: e.to_string() })?;
@@ -89,6 +101,24 @@ mod tests {
         remember(folder.path(), "one", at).unwrap();
         assert_eq!(standing(folder.path(), "one").unwrap().as_ref(), Some(at));
         assert_eq!(standing(folder.path(), "two").unwrap(), None);
+    }
+
+    /// `watchfire up` in an empty folder is another cluster of the same name at the same ports.
+    #[test]
+    fn another_cluster_has_acknowledged_nothing() {
+        let at = tempfile::tempdir().unwrap();
+        let config = at.path().join("operator.toml");
+        let tls = "authorities = \"ca.pem\"\ncertificate = \"b\"\nkey = \"c\"\n";
+        std::fs::write(&config, format!("nodes = [\"a:1\"]\n[tls]\n{tls}")).unwrap();
+        let of = |authorities: &str| {
+            std::fs::write(at.path().join("ca.pem"), authorities).unwrap();
+            super::folder(at.path(), &config).unwrap()
+        };
+        let (one, two) = (of("one"), of("two"));
+        let nothing = Decoder::new(SourceId(0), Options::default());
+        remember(&one, "log", nothing.checkpoint()).unwrap();
+        assert_eq!(standing(&two, "log").unwrap(), None);
+        assert!(standing(&of("one"), "log").unwrap().is_some());
     }
 
     #[test]
