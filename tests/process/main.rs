@@ -19,6 +19,8 @@ mod kills;
 mod label;
 mod nodes;
 mod quality;
+mod quiet;
 mod regions;
 mod send;
 mod storage_faults;
+mod takeovers;

@@ -11,14 +11,14 @@ use std::time::{Duration, Instant};
 /// What a takeover may take on one machine that does other things meanwhile, too.
 const IN_TIME: Duration = Duration::from_secs(15);
 
-fn workloads(at: &Path) -> Option<BTreeMap<String, Value>> {
+pub fn workloads(at: &Path) -> Option<BTreeMap<String, Value>> {
     let output = run(at, &["workload", "list", "--output", "json"]);
     let all: Value = serde_json::from_slice(&output.stdout).ok()?;
     Some(all["workloads"].as_object()?.clone().into_iter().collect())
 }
 
 /// Until all workloads are shared out and at home, and their owners act.
-fn until_home(at: &Path) -> BTreeMap<String, Value> {
+pub fn until_home(at: &Path) -> BTreeMap<String, Value> {
     until("all workloads are at home", || {
         let all = workloads(at)?;
         let home = |w: &Value| w["served"] == true && w["region"] == w["home"];
