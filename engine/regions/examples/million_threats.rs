@@ -35,12 +35,17 @@ fn main() -> Fallible<()> {
             b.take(record(THREATS + n, 1))?;
             a.take(record(n * 7, 2 + u64::from(differences)))?;
         }
-        let (hops, bytes, took) = exchange(&mut a, &mut b)?;
-        let equal = if a.digests() == b.digests() { "equal" } else { "NOT EQUAL" };
+        // More than one exchange holds is left to the next, which follows at once.
+        let (mut exchanges, mut all) = (0, (0, 0, 0.0));
+        while exchanges == 0 || a.digests() != b.digests() {
+            let (hops, bytes, took) = exchange(&mut a, &mut b)?;
+            all = (all.0 + hops, all.1 + bytes, all.2 + took);
+            exchanges += 1;
+        }
+        let (hops, bytes, took) = (all.0, all.1, all.2 * 1e3);
         println!(
-            "{differences} differences on each side: {bytes} bytes, {hops} messages one after \
-             the other, {:.0} ms, digests {equal}",
-            took * 1e3
+            "{differences} differences on each side: digests equal after {exchanges} exchanges, \
+             {bytes} bytes, {hops} messages one after the other, {took:.0} ms"
         );
     }
     Ok(())

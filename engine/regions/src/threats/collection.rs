@@ -229,7 +229,7 @@ impl ThreatState {
         self.changed.remove(&id);
         self.unstored.remove(&id);
         self.collection.gone.insert(id);
-        Some(kept)
+        Some(*kept)
     }
 
     fn lift(&mut self, mut record: Record, floor: Timestamp) {
@@ -241,7 +241,7 @@ impl ThreatState {
         let sequence = self.collection.sequence;
         self.digests.toggle(Place::of(id), hash);
         self.bytes += bytes as usize;
-        self.records.insert(id, Kept { record, hash, bytes, sequence });
+        self.records.insert(id, Box::new(Kept { record, hash, bytes, sequence }));
         self.changed.insert(id);
         self.unstored.insert(id);
         self.collection.gone.remove(&id);
