@@ -4,6 +4,7 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use node::host::cluster_files::random;
 use node::membership::{Ask, Client, Command, Links, NodeStatus, Reply, Request, Told, ask};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -33,6 +34,35 @@ pub enum Output {
     Text,
     /// For programs
     Json,
+}
+
+/// How a command prints that works on files alone.
+#[derive(Args)]
+pub struct Printed {
+    /// How to print
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// How a command prints that changes files here.
+#[derive(Args)]
+pub struct Local {
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    pub plan: bool,
+    #[command(flatten)]
+    pub printed: Printed,
+}
+
+impl Local {
+    /// Prints what was done, or would be: a value for programs, with the plan, or words for people.
+    pub fn say(&self, plan: &str, mut value: Value, words: impl FnOnce() -> String) -> Result<()> {
+        if self.plan {
+            return say(self.printed.output, &json!({ "plan": plan }), || format!("plan: {plan}"));
+        }
+        value["done"] = plan.into();
+        say(self.printed.output, &value, words)
+    }
 }
 
 /// What each member said, by name: how it is, or why nothing came.
@@ -104,7 +134,15 @@ pub fn print(text: &str) -> Result<()> {
     Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
 }
 
+/// Prints a value for programs, or words for people.
+pub fn say(output: Output, value: &Value, words: impl FnOnce() -> String) -> Result<()> {
+    match output {
+        Output::Json => print_json(value),
+        Output::Text => print(&(words() + "\n")),
+    }
+}
+
 /// Prints it as JSON.
-pub fn print_json(value: &serde_json::Value) -> Result<()> {
+pub fn print_json(value: &Value) -> Result<()> {
     print(&(serde_json::to_string_pretty(value)? + "\n"))
 }

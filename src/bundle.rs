@@ -1,9 +1,10 @@
 //! `watchfire bundle`: models from a file to all nodes of a cluster.
 
-use crate::asking::{Common, Output, one, propose};
+use crate::asking::{Common, Output, one, propose, say};
 use crate::exit;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
+use detection::bundle::Bundle as Model;
 use node::membership::{Command, Links, Reply, operator};
 use node::rollout::asking;
 use node::rollout::limits::BUNDLE_BYTES;
@@ -56,6 +57,9 @@ pub struct Register {
     /// Go on to shadow, a canary region and all regions without a person, as evidence allows
     #[arg(long)]
     auto: bool,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    plan: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -102,6 +106,9 @@ async fn register(it: &Register) -> Result<ExitCode> {
         bail!("{}: over {BUNDLE_BYTES} bytes, which no bundle has", it.file.display());
     }
     let (fabric, nodes) = operator(&it.common.cluster)?;
+    if it.plan {
+        return plan_to_register(it, &bytes, &standings(&fabric, &nodes).await?);
+    }
     let mut why = Vec::new();
     for address in &nodes {
         match asking::register(&fabric, address, &bytes, it.auto).await {
@@ -111,7 +118,7 @@ async fn register(it: &Register) -> Result<ExitCode> {
                 } else {
                     format!("watchfire bundle shadow {version}")
                 };
-                say(&it.common, json!({ "version": version, "next": next }), || {
+                say(it.common.output, &json!({ "version": version, "next": next }), || {
                     format!("bundle {version} is registered\nnext: {next}")
                 })?;
                 return Ok(ExitCode::SUCCESS);
@@ -123,13 +130,23 @@ async fn register(it: &Register) -> Result<ExitCode> {
     bail!("no node takes it\n  {}", why.join("\n  "))
 }
 
-/// Prints a value for programs, or words for people.
-pub fn say(common: &Common, value: Value, words: impl FnOnce() -> String) -> Result<()> {
-    match common.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&value)?),
-        Output::Text => println!("{}", words()),
-    }
-    Ok(())
+/// Says what registering would do; the file is tested here as a node would.
+fn plan_to_register(it: &Register, bytes: &[u8], all: &Standings) -> Result<ExitCode> {
+    let tested = Model::decode(bytes).and_then(|bundle| bundle.self_test());
+    tested.with_context(|| format!("{}: a node would refuse it", it.file.display()))?;
+    let hash = asking::hash_of(bytes);
+    let known = newest(all)?.bundles.iter().find(|(_, bundle)| bundle.hash == hash);
+    let plan = match known {
+        Some((version, _)) => format!("nothing: it is bundle {version} already"),
+        None if it.auto => format!(
+            "{} nodes get the bundle and test it; then it goes on to shadow, a canary region and \
+             all regions as its evidence allows",
+            all.len()
+        ),
+        None => format!("{} nodes get the bundle and test it; none uses it yet", all.len()),
+    };
+    say(it.common.output, &json!({ "plan": plan }), || format!("plan: {plan}"))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 #[derive(Clone, Copy)]
@@ -150,7 +167,7 @@ async fn step(it: &Step, kind: Kind<'_>) -> Result<ExitCode> {
     };
     let plan = plan(&all, known, bundle, version, kind);
     if it.plan {
-        say(&it.common, json!({ "plan": plan }), || format!("plan: {plan}"))?;
+        say(it.common.output, &json!({ "plan": plan }), || format!("plan: {plan}"))?;
         return Ok(ExitCode::SUCCESS);
     }
     let evidence = it.why.as_str().into();
@@ -163,10 +180,10 @@ async fn step(it: &Step, kind: Kind<'_>) -> Result<ExitCode> {
     };
     match propose(&fabric, &nodes, command).await? {
         Reply::Refused(refusal) => bail!("not done: {refusal}{}", hint(bundle)),
-        Reply::Unchanged => say(&it.common, json!({ "unchanged": plan }), || {
+        Reply::Unchanged => say(it.common.output, &json!({ "unchanged": plan }), || {
             format!("it was so already: bundle {version} is {}", bundle.stage)
         })?,
-        _ => say(&it.common, json!({ "done": plan }), || format!("done: {plan}"))?,
+        _ => say(it.common.output, &json!({ "done": plan }), || format!("done: {plan}"))?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,9 +1,11 @@
 //! `watchfire ca`: a cluster's own certificate authority, in a folder.
 
+use crate::asking::Local;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use node::host::cluster_files::{now, read, write, write_made};
 use node::membership::{Identity, authority};
+use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
@@ -31,6 +33,8 @@ pub enum Ca {
         cluster: String,
         #[command(flatten)]
         folder: Folder,
+        #[command(flatten)]
+        local: Local,
     },
     /// Make a certificate and key for a node or an operator
     Issue(Issue),
@@ -44,6 +48,8 @@ pub enum Ca {
         finish: bool,
         #[command(flatten)]
         folder: Folder,
+        #[command(flatten)]
+        local: Local,
     },
 }
 
@@ -76,37 +82,64 @@ pub struct Issue {
     days: u64,
     #[command(flatten)]
     folder: Folder,
+    #[command(flatten)]
+    local: Local,
 }
 
 pub fn run(what: &Ca) -> Result<ExitCode> {
     match what {
-        Ca::Init { cluster, folder } => {
-            init(&folder.path, cluster)?;
-            println!("{}: believe this", folder.path.join("ca.pem").display());
-            println!("{}: keep this secret", folder.path.join("ca.key").display());
-        }
-        Ca::Issue(issue) => {
-            let life = Duration::from_secs(issue.days * 24 * 3600);
-            let (folder, region) = (&issue.folder.path, issue.region.as_deref());
-            let identity = self::issue(folder, &issue.name, region, life)?;
-            println!("{}: {identity}, for {} days", file(folder, &issue.name), issue.days);
-        }
+        Ca::Init { cluster, folder, local } => run_init(&folder.path, cluster, local)?,
+        Ca::Issue(it) => run_issue(it)?,
         Ca::Invite(arguments) => return invite::run(arguments),
-        Ca::Rotate { finish, folder } => rotate(&folder.path, *finish)?,
+        Ca::Rotate { finish, folder, local } => rotate(&folder.path, *finish, local)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn file(folder: &Path, name: &str) -> String {
-    folder.join(name).with_extension("pem").display().to_string()
+fn shown(folder: &Path, file: &str) -> String {
+    folder.join(file).display().to_string()
+}
+
+fn run_init(folder: &Path, cluster: &str, local: &Local) -> Result<()> {
+    free(folder)?;
+    if !local.plan {
+        init(folder, cluster)?;
+    }
+    let (certificate, key) = (shown(folder, "ca.pem"), shown(folder, "ca.key"));
+    let plan = format!("an authority for {cluster} is made, as {certificate} and {key}");
+    local.say(&plan, json!({ "authorities": certificate, "key": key }), || {
+        format!("{certificate}: believe this\n{key}: keep this secret")
+    })
+}
+
+fn run_issue(it: &Issue) -> Result<()> {
+    let life = Duration::from_secs(it.days * 24 * 3600);
+    let (folder, region) = (&it.folder.path, it.region.as_deref());
+    let (identity, key) = identity(folder, &it.name, region)?;
+    if !it.local.plan {
+        sign(folder, &it.name, &identity, &key, life)?;
+    }
+    let path = |extension| shown(folder, &format!("{}.{extension}", it.name));
+    let (certificate, key) = (path("pem"), path("key"));
+    let said = format!("{certificate}: {identity}, for {} days", it.days);
+    let plan = format!("{identity} gets a certificate for {} days, as {certificate}", it.days);
+    let identity = identity.to_string();
+    let value = json!({ "certificate": certificate, "key": key, "identity": identity });
+    it.local.say(&plan, value, || said)
+}
+
+/// Refuses a folder that has an authority.
+fn free(folder: &Path) -> Result<()> {
+    if folder.join("ca.key").exists() || folder.join("ca.pem").exists() {
+        bail!("{} has an authority already", folder.display());
+    }
+    Ok(())
 }
 
 /// Makes the authority of a cluster in a folder that has none.
 pub fn init(folder: &Path, cluster: &str) -> Result<()> {
+    free(folder)?;
     let (certificate, key) = (folder.join("ca.pem"), folder.join("ca.key"));
-    if key.exists() || certificate.exists() {
-        bail!("{} has an authority already", folder.display());
-    }
     let made = authority::found(cluster, now())?;
     write_made(&certificate, &key, &made)?;
     Ok(write(&folder.join("cluster"), cluster.as_bytes(), false)?)
@@ -114,6 +147,13 @@ pub fn init(folder: &Path, cluster: &str) -> Result<()> {
 
 /// Makes a certificate by the authority in a folder: of a node of this region, or of an operator.
 pub fn issue(folder: &Path, name: &str, region: Option<&str>, life: Duration) -> Result<Identity> {
+    let (identity, key) = identity(folder, name, region)?;
+    sign(folder, name, &identity, &key, life)?;
+    Ok(identity)
+}
+
+/// Whom a certificate of this name is for, and the authority's key.
+fn identity(folder: &Path, name: &str, region: Option<&str>) -> Result<(Identity, String)> {
     let help = "is it the folder of an authority? `watchfire ca init` makes one";
     let cluster = read(&folder.join("cluster")).context(help)?;
     let key = read(&folder.join("ca.key")).context(help)?;
@@ -124,38 +164,51 @@ pub fn issue(folder: &Path, name: &str, region: Option<&str>, life: Duration) ->
         Some(region) => Identity::node(cluster.trim(), region, name)?,
         None => Identity::operator(cluster.trim(), name)?,
     };
-    let made = authority::issue(&key, &identity, now(), life)?;
+    Ok((identity, key))
+}
+
+fn sign(folder: &Path, name: &str, to: &Identity, key: &str, life: Duration) -> Result<()> {
+    let made = authority::issue(key, to, now(), life)?;
     let path = |extension| folder.join(format!("{name}.{extension}"));
-    write_made(&path("pem"), &path("key"), &made)?;
-    Ok(identity)
+    Ok(write_made(&path("pem"), &path("key"), &made)?)
 }
 
 /// Ends a certificate in a PEM file.
 const END: &str = "-----END CERTIFICATE-----";
 
-fn rotate(folder: &Path, finish: bool) -> Result<()> {
+fn rotate(folder: &Path, finish: bool, local: &Local) -> Result<()> {
     let path = folder.join("ca.pem");
     let believed = read(&path)?;
     let count = believed.matches(END).count();
+    let file = path.display().to_string();
     if finish {
         if count < 2 {
-            bail!("{} has one authority: no rotation is under way", path.display());
+            bail!("{file} has one authority: no rotation is under way");
         }
         // The newest is first.
         let end = believed.find(END).map_or(0, |at| at + END.len());
-        write(&path, format!("{}\n", &believed[..end]).as_bytes(), false)?;
-        println!("{} has the new authority alone: copy it to all nodes, SIGHUP", path.display());
-        return Ok(());
+        if !local.plan {
+            write(&path, format!("{}\n", &believed[..end]).as_bytes(), false)?;
+        }
+        let plan = format!("{file} has the new authority alone; the old one is no longer believed");
+        let next = "copy it to all nodes, SIGHUP";
+        return local.say(&plan, json!({ "authorities": file, "next": next }), || {
+            format!("{file} has the new authority alone: {next}")
+        });
     }
     if count > 1 {
         bail!("a rotation is under way: end it with --finish first");
     }
     let cluster = read(&folder.join("cluster"))?;
-    let made = authority::found(cluster.trim(), now())?;
-    // Believed first: after a crash in between the old key still signs.
-    write(&path, format!("{}{believed}", made.certificate).as_bytes(), false)?;
-    write(&folder.join("ca.key"), made.key.as_bytes(), true)?;
-    println!("{ROTATE}");
-    println!("Step 1 is done in {}.", folder.display());
-    Ok(())
+    if !local.plan {
+        let made = authority::found(cluster.trim(), now())?;
+        // Believed first: after a crash in between the old key still signs.
+        write(&path, format!("{}{believed}", made.certificate).as_bytes(), false)?;
+        write(&folder.join("ca.key"), made.key.as_bytes(), true)?;
+    }
+    let plan =
+        format!("{file} has a new authority beside the old one, and ca.key is the new one's");
+    local.say(&plan, json!({ "authorities": file, "next": ROTATE }), || {
+        format!("{ROTATE}\nStep 1 is done in {}.", folder.display())
+    })
 }

@@ -1,10 +1,12 @@
 //! `watchfire config`: configurations of nodes.
 
+use crate::asking::{Local, Output, Printed, print, print_json, say};
 use anyhow::{Result, bail};
-use clap::{Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 use node::host::cluster_files::{node_config, write};
 use node::membership::config::Template;
-use std::path::PathBuf;
+use serde_json::json;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 /// What the help ends with.
@@ -18,15 +20,9 @@ Examples:
 #[command(after_help = AFTER)]
 pub enum Config {
     /// Check a configuration
-    Check {
-        /// The file
-        file: PathBuf,
-    },
+    Check(File),
     /// Print a configuration with all defaults
-    Print {
-        /// The file
-        file: PathBuf,
-    },
+    Print(File),
     /// Write configurations of a new cluster, to be edited
     Template {
         /// How many regions
@@ -37,7 +33,17 @@ pub enum Config {
         /// The cluster's name
         #[arg(long, default_value = "watchfire")]
         cluster: String,
+        #[command(flatten)]
+        local: Local,
     },
+}
+
+#[derive(Args)]
+pub struct File {
+    /// The file
+    file: PathBuf,
+    #[command(flatten)]
+    printed: Printed,
 }
 
 /// How many regions a template has.
@@ -69,12 +75,20 @@ impl Regions {
 
 pub fn run(what: &Config) -> Result<ExitCode> {
     match what {
-        Config::Check { file } => {
+        Config::Check(File { file, printed }) => {
             let config = node_config(file)?;
-            println!("{}: node {} of {}, good", file.display(), config.name, config.cluster);
+            let file = file.display().to_string();
+            let value = json!({ "file": file, "node": config.name, "cluster": config.cluster });
+            say(printed.output, &value, || {
+                format!("{file}: node {} of {}, good", config.name, config.cluster)
+            })?;
         }
-        Config::Print { file } => {
+        Config::Print(File { file, printed }) => {
             let config = node_config(file)?;
+            if printed.output == Output::Json {
+                print_json(&serde_json::to_value(&config)?)?;
+                return Ok(ExitCode::SUCCESS);
+            }
             let template = Template {
                 advertise: config.advertise,
                 cluster: config.cluster,
@@ -86,17 +100,20 @@ pub fn run(what: &Config) -> Result<ExitCode> {
                 profile: config.profile,
                 wan_ms: config.wan_ms,
             };
-            print!("{}", template.text());
+            print(&template.text())?;
         }
-        Config::Template { regions, out, cluster } => template(*regions, out, cluster)?,
+        Config::Template { regions, out, cluster, local } => {
+            template(*regions, out, cluster, local)?
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn template(regions: Regions, out: &std::path::Path, cluster: &str) -> Result<()> {
+fn template(regions: Regions, out: &Path, cluster: &str, local: &Local) -> Result<()> {
     let profile = if matches!(regions, Regions::One) { "lan" } else { "wan150" };
     let nodes = regions.nodes();
     let address = |name: &str| format!("{name}.example.net:7800");
+    let mut files = Vec::new();
     for (at, (region, name)) in nodes.iter().enumerate() {
         let path = out.join(format!("{name}.toml"));
         if path.exists() {
@@ -114,16 +131,23 @@ fn template(regions: Regions, out: &std::path::Path, cluster: &str) -> Result<()
             profile: profile.into(),
             wan_ms: 0,
         };
-        write(&path, template.text().as_bytes(), false)?;
-        println!("{}", path.display());
+        if !local.plan {
+            write(&path, template.text().as_bytes(), false)?;
+        }
+        files.push(path.display().to_string());
     }
-    let first = nodes[0].1;
-    println!("Edit the addresses, then:");
-    println!(
-        "  watchfire ca init {cluster} && watchfire ca issue {first} --region {} …",
-        nodes[0].0
-    );
-    println!("  watchfire node --config {first}.toml --found    once, on the first node");
-    println!("  watchfire node --config NAME.toml               on the others");
-    Ok(())
+    let (region, first) = nodes[0];
+    let plan = format!("written: {}", files.join(", "));
+    local.say(&plan, json!({ "files": files }), || {
+        let mut lines = files;
+        lines.push("Edit the addresses, then:".into());
+        lines.push(format!(
+            "  watchfire ca init {cluster} && watchfire ca issue {first} --region {region} …"
+        ));
+        lines.push(format!(
+            "  watchfire node --config {first}.toml --found    once, on the first node"
+        ));
+        lines.push("  watchfire node --config NAME.toml               on the others".into());
+        lines.join("\n")
+    })
 }

@@ -1,8 +1,10 @@
 //! `watchfire join`: makes a node of this machine with a token.
 
+use crate::asking::{Printed, say};
 use anyhow::Result;
 use clap::Args;
 use node::host::joining::{Join, join};
+use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -43,6 +45,8 @@ pub struct Arguments {
     /// End when standard input does, as whoever started it ends
     #[arg(long, hide = true)]
     while_stdin: bool,
+    #[command(flatten)]
+    printed: Printed,
 }
 
 pub fn run(a: &Arguments) -> Result<ExitCode> {
@@ -50,9 +54,16 @@ pub fn run(a: &Arguments) -> Result<ExitCode> {
         Join { folder: a.folder.clone(), listen: a.listen.clone(), advertise: a.advertise.clone() };
     let joined = crate::runtime()?.block_on(join(&a.token, &to))?;
     let config = joined.config;
-    println!("{}: {}, reached at {}", config.display(), joined.identity, joined.address);
+    let (file, identity) = (config.display().to_string(), joined.identity.to_string());
+    let next = a.prepare.then(|| format!("watchfire node --config {file}"));
+    let value = json!({
+        "config": file, "identity": identity, "address": joined.address, "next": next,
+    });
+    say(a.printed.output, &value, || {
+        let next = next.map(|next| format!("\nnext: {next}")).unwrap_or_default();
+        format!("{file}: {identity}, reached at {}{next}", joined.address)
+    })?;
     if a.prepare {
-        println!("next: watchfire node --config {}", config.display());
         return Ok(ExitCode::SUCCESS);
     }
     crate::node::run(&crate::node::Arguments::of(config, a.while_stdin))

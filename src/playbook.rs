@@ -1,13 +1,14 @@
 //! `watchfire playbook`: response playbooks that a cluster agrees on, as documents.
 
-use crate::asking::{Common, Output, propose};
-use crate::bundle::{newest, say, standings};
-use anyhow::{Context, Result, bail};
+use crate::asking::{Common, Output, propose, say};
+use crate::bundle::{newest, standings};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use node::membership::{Command, Reply, operator};
 use node::rollout::asking;
-use node::rollout::limits::PLAYBOOK_BYTES;
+use node::rollout::playbook_name;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,6 +39,9 @@ pub struct Publish {
     /// The document
     #[arg(value_name = "FILE")]
     file: PathBuf,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    plan: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -48,6 +52,9 @@ pub struct Activate {
     name: String,
     /// One of its versions
     version: u64,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    plan: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -64,15 +71,29 @@ pub fn run(what: &Playbook) -> Result<ExitCode> {
 
 async fn publish(it: &Publish) -> Result<ExitCode> {
     let bytes = std::fs::read(&it.file).with_context(|| it.file.display().to_string())?;
-    if bytes.len() > PLAYBOOK_BYTES {
-        bail!("{}: a playbook has at most {PLAYBOOK_BYTES} bytes", it.file.display());
-    }
+    let name = playbook_name(&bytes).map_err(|e| anyhow!("{}: {e}", it.file.display()))?;
     let (fabric, nodes) = operator(&it.common.cluster)?;
+    if it.plan {
+        let all = standings(&fabric, &nodes).await?;
+        let versions = newest(&all)?.playbooks.get(&name).map(|p| &p.versions);
+        let hash = asking::hash_of(&bytes);
+        let plan = match versions.and_then(|v| v.iter().find(|(_, known)| **known == hash)) {
+            Some((version, _)) => format!("nothing: it is version {version} of {name} already"),
+            None => format!(
+                "a version of {name} lies on {} nodes beside the {} there are; which one holds \
+                 stays",
+                all.len(),
+                versions.map_or(0, BTreeMap::len)
+            ),
+        };
+        say(it.common.output, &json!({ "plan": plan }), || format!("plan: {plan}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let mut why = Vec::new();
     for address in &nodes {
         match asking::publish(&fabric, address, &bytes).await {
             Ok((name, version)) => {
-                say(&it.common, json!({ "name": name, "version": version }), || {
+                say(it.common.output, &json!({ "name": name, "version": version }), || {
                     format!(
                         "{name}, version {version}, is published\nnext: watchfire playbook \
                          activate {name:?} {version}"
@@ -89,13 +110,31 @@ async fn publish(it: &Publish) -> Result<ExitCode> {
 
 async fn activate(it: &Activate) -> Result<ExitCode> {
     let (fabric, nodes) = operator(&it.common.cluster)?;
-    let (name, version) = (it.name.as_str().into(), it.version);
-    match propose(&fabric, &nodes, Command::ActivatePlaybook { name, version }).await? {
-        Reply::Refused(refusal) => {
-            bail!("not done: {refusal}; `watchfire playbook list` shows what there is")
+    let version = it.version;
+    let all = standings(&fabric, &nodes).await?;
+    let help = "`watchfire playbook list` shows what there is";
+    let Some(playbook) = newest(&all)?.playbooks.get(&it.name) else {
+        bail!("there is no playbook {:?}; {help}", it.name)
+    };
+    let before = match playbook.active {
+        Some(active) => format!("version {active}"),
+        None => "none".to_owned(),
+    };
+    let plan = format!("version {version} of {} holds in the place of {before}", it.name);
+    if it.plan {
+        if !playbook.versions.contains_key(&version) {
+            bail!("{} has no version {version}; {help}", it.name);
         }
-        Reply::Unchanged => println!("it was so already"),
-        _ => println!("done: version {version} of {} holds", it.name),
+        say(it.common.output, &json!({ "plan": plan }), || format!("plan: {plan}"))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let name = it.name.as_str().into();
+    match propose(&fabric, &nodes, Command::ActivatePlaybook { name, version }).await? {
+        Reply::Refused(refusal) => bail!("not done: {refusal}; {help}"),
+        Reply::Unchanged => {
+            say(it.common.output, &json!({ "unchanged": plan }), || "it was so already".to_owned())?
+        }
+        _ => say(it.common.output, &json!({ "done": plan }), || format!("done: {plan}"))?,
     }
     Ok(ExitCode::SUCCESS)
 }

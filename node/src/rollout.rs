@@ -22,6 +22,8 @@ mod shadowing;
 mod standing;
 mod uploads;
 
+pub use handing::playbook_name;
+
 use actors::detection::models::ModelHost;
 use actors::detection::watch::Watch;
 use actors::ports::Clock;

@@ -1,11 +1,13 @@
 //! `watchfire ca invite`: lets one node in with a token, from the machine with the authority.
 
 use super::Folder;
+use crate::asking::{Printed, say};
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use node::host::cluster_files::{operator_config, read};
 use node::host::joining::Invite;
 use node::membership::Identity;
+use serde_json::json;
 use std::process::ExitCode;
 use std::time::Duration;
 use tokio::time::timeout;
@@ -59,6 +61,8 @@ pub struct Arguments {
     days: u64,
     #[command(flatten)]
     folder: Folder,
+    #[command(flatten)]
+    printed: Printed,
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -102,9 +106,17 @@ pub fn run(a: &Arguments) -> Result<ExitCode> {
     };
     crate::runtime()?.block_on(async {
         let open = invite.open().await?;
-        println!("On the new machine, once, within {} seconds:\n", a.within.as_secs());
-        println!("  watchfire join {}\n", open.token);
-        println!("It has to reach {}. Waiting for {}; Ctrl-C ends it.", open.token.address, a.name);
+        let (seconds, address) = (a.within.as_secs(), open.token.address.to_string());
+        let token = open.token.to_string();
+        let value = json!({ "token": token, "address": address, "seconds": seconds });
+        say(a.printed.output, &value, || {
+            format!(
+                "On the new machine, once, within {seconds} seconds:\n\n  \
+                 watchfire join {token}\n\nIt has to reach {address}. Waiting for {}; Ctrl-C \
+                 ends it.",
+                a.name
+            )
+        })?;
         let used = tokio::select! {
             used = timeout(a.within, open.until_used()) => used,
             stopped = crate::detect::stop_signal() => {
@@ -113,7 +125,11 @@ pub fn run(a: &Arguments) -> Result<ExitCode> {
             }
         };
         used.with_context(|| format!("the token is over: {} did not come in time", a.name))??;
-        println!("{} has its certificate. It is a member once it runs.", a.name);
+        say(
+            a.printed.output,
+            &json!({ "done": format!("{} has its certificate", a.name) }),
+            || format!("{} has its certificate. It is a member once it runs.", a.name),
+        )?;
         Ok(ExitCode::SUCCESS)
     })
 }

@@ -54,6 +54,9 @@ fn a_good_bundle_is_used_by_all_and_a_poisoned_one_is_taken_back() {
     run(at, &["bundle", "register", "nothing.model"]).unwrap_err();
     let refused = run(at, &["bundle", "register", "good.log"]).unwrap_err();
     assert!(refused.contains("does not pass its test"), "{refused}");
+    let plan = run(at, &["bundle", "register", "good.model", "--plan"]).unwrap();
+    assert!(plan.contains("3 nodes get the bundle and test it"), "{plan}");
+    run(at, &["bundle", "register", "good.log", "--plan"]).unwrap_err();
     let said = run(at, &["bundle", "register", "good.model"]).unwrap();
     assert!(said.contains("bundle 1 is registered"), "{said}");
     let early = run(at, &["bundle", "canary", "1", "--region", "eu"]).unwrap_err();
@@ -92,7 +95,15 @@ fn a_good_bundle_is_used_by_all_and_a_poisoned_one_is_taken_back() {
         r#"{"type":"playbook","spec_version":"cacao-2.0","name":"isolate"}"#,
     )
     .unwrap();
+    let plan = run(at, &["playbook", "publish", "isolate.json", "--plan"]).unwrap();
+    assert!(plan.contains("lies on 3 nodes beside the 0 there are"), "{plan}");
+    let none = run(at, &["playbook", "list"]).unwrap();
+    assert!(none.contains("no playbooks"), "a plan does nothing: {none}");
     let said = run(at, &["playbook", "publish", "isolate.json"]).unwrap();
+    let plan = run(at, &["playbook", "publish", "isolate.json", "--plan"]).unwrap();
+    assert!(plan.contains("nothing: it is version 1 of isolate already"), "{plan}");
+    let plan = run(at, &["playbook", "activate", "isolate", "1", "--plan"]).unwrap();
+    assert!(plan.contains("version 1 of isolate holds in the place of none"), "{plan}");
     assert!(said.contains("isolate, version 1, is published"), "{said}");
     run(at, &["playbook", "activate", "isolate", "2"]).unwrap_err();
     run(at, &["playbook", "activate", "isolate", "1"]).unwrap();

@@ -191,14 +191,32 @@ fn what_cannot_be_is_told_with_what_to_do() {
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
     };
     fails(&["ca", "issue", "eu-1", "--region", "eu"], "watchfire ca init");
+    let json = |arguments: &[&str]| -> Value {
+        let output = run(at, &[arguments, &["--output", "json"]].concat());
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    let plan = json(&["ca", "init", "test", "--plan"]);
+    assert_eq!(plan["plan"], "an authority for test is made, as ca/ca.pem and ca/ca.key");
+    assert!(!at.join("ca").exists(), "a plan does nothing");
     works(&["ca", "init", "test"]);
     fails(&["ca", "init", "test"], "has an authority already");
     fails(&["ca", "issue", "EU", "--region", "eu"], "lower-case");
     works(&["ca", "issue", "eu-1", "--region", "eu"]);
-    works(&["ca", "issue", "us-1", "--region", "us"]);
+    let issue = ["ca", "issue", "us-1", "--region", "us"];
+    assert!(json(&[&issue[..], &["--plan"]].concat())["plan"].is_string());
+    assert!(!at.join("ca/us-1.pem").exists(), "a plan does nothing");
+    let issued = json(&issue);
+    assert_eq!(
+        (&issued["certificate"], &issued["key"]),
+        (&"ca/us-1.pem".into(), &"ca/us-1.key".into())
+    );
     works(&["config", "template", "3-region", "--out", "etc", "--cluster", "test"]);
     fails(&["config", "template", "3-region", "--out", "etc"], "is there already");
     works(&["config", "check", "etc/us-1.toml"]);
+    assert_eq!(json(&["config", "check", "etc/us-1.toml"])["node"], "us-1");
+    let whole = json(&["config", "print", "etc/us-1.toml"]);
+    assert_eq!(whole["threats"]["retention_days"], 30, "with defaults: {whole}");
     // Certificates beside the configurations, an address of this machine, and nobody there.
     for file in ["ca.pem", "eu-1.pem", "eu-1.key"] {
         std::fs::copy(at.join("ca").join(file), at.join("etc").join(file)).unwrap();
@@ -222,6 +240,9 @@ fn what_cannot_be_is_told_with_what_to_do() {
     fails(&["cluster", "status", "--cluster", "nowhere.toml"], "nowhere.toml");
     // Rotation in two steps.
     fails(&["ca", "rotate", "--finish"], "no rotation is under way");
+    let before = std::fs::read(at.join("ca/ca.pem")).unwrap();
+    works(&["ca", "rotate", "--plan"]);
+    assert_eq!(std::fs::read(at.join("ca/ca.pem")).unwrap(), before, "a plan does nothing");
     works(&["ca", "rotate"]);
     fails(&["ca", "rotate"], "--finish");
     works(&["ca", "issue", "eu-1", "--region", "eu"]);

@@ -169,7 +169,7 @@ mod tests {
     use threat::{EventBatch, Text, Timestamp};
 
     fn body(seed: u64) -> Body {
-        let some = |n: u64| (seed % n > 0).then_some(seed / n);
+        let some = |n: u64| (!seed.is_multiple_of(n)).then_some(seed / n);
         match seed % 4 {
             0 => Body::Generic,
             1 => Body::Dns(Box::new(Dns { query: Some("a.example".into()), ..Dns::default() })),

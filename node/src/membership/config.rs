@@ -18,7 +18,7 @@ const DAY: u64 = 24 * 3_600;
 const RETENTION_DAYS: u32 = 3_660;
 
 /// What a node is told.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NodeConfig {
     /// The cluster's name: in lower case, as in certificates.
@@ -58,7 +58,7 @@ pub struct NodeConfig {
 }
 
 /// How a node judges events.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Detection {
     /// How many false verdicts are accepted, as `detect --budget` takes it.
@@ -81,7 +81,7 @@ impl Default for Detection {
 }
 
 /// What a node keeps of the threats that all share.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Threats {
     /// Days for which closed threats are kept; what the node that leads says counts.
@@ -95,7 +95,7 @@ impl Default for Threats {
 }
 
 /// Files of certificates, PEM.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tls {
     /// The authorities to believe.

@@ -43,6 +43,11 @@ pub async fn ask(fabric: &Fabric, address: &str, asked: &Ask, raw: &[u8]) -> Res
     }
 }
 
+/// What a bundle or playbook is named by: the hash of its bytes, in hexadecimal.
+pub fn hash_of(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_string()
+}
+
 /// Hands bytes over, piece by piece; gives what to name them by.
 ///
 /// # Errors

@@ -75,7 +75,10 @@ fn evidence(bundle: &Bundle) -> String {
 }
 
 /// The name of a CACAO 2.0 playbook. What its steps mean is not looked at here.
-fn playbook_name(bytes: &[u8]) -> Result<String, String> {
+///
+/// # Errors
+/// Why it is none, in words.
+pub fn playbook_name(bytes: &[u8]) -> Result<String, String> {
     if bytes.len() > PLAYBOOK_BYTES {
         return Err(format!("a playbook has at most {PLAYBOOK_BYTES} bytes"));
     }
