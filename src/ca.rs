@@ -102,6 +102,8 @@ fn shown(folder: &Path, file: &str) -> String {
 
 fn run_init(folder: &Path, cluster: &str, local: &Local) -> Result<()> {
     free(folder)?;
+    // A name that cannot be is told by a plan, too.
+    Identity::operator(cluster, "operator")?;
     if !local.plan {
         init(folder, cluster)?;
     }

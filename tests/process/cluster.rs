@@ -199,6 +199,7 @@ fn what_cannot_be_is_told_with_what_to_do() {
     let plan = json(&["ca", "init", "test", "--plan"]);
     assert_eq!(plan["plan"], "an authority for test is made, as ca/ca.pem and ca/ca.key");
     assert!(!at.join("ca").exists(), "a plan does nothing");
+    fails(&["ca", "init", "Test", "--plan"], "lower-case");
     works(&["ca", "init", "test"]);
     fails(&["ca", "init", "test"], "has an authority already");
     fails(&["ca", "issue", "EU", "--region", "eu"], "lower-case");
