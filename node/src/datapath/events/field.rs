@@ -72,14 +72,24 @@ by_number!(u32, |n| u64::from(*n), |n| n.try_into().ok());
 by_number!(u16, |n| u64::from(*n), |n| n.try_into().ok());
 by_number!(bool, |b| u64::from(*b), |n| (n < 2).then_some(n == 1));
 by_number!(ConnState, |s| *s as u64, |n| Self::ALL.get(n as usize).copied());
-by_number!(Protocol, |p| *p as u64, |n| PROTOCOLS.get(n as usize).copied());
-// The sign last: times before 1970 are rare, and short.
-by_number!(Timestamp, |t| (t.micros() << 1 ^ t.micros() >> 63) as u64, |n| Some(
+by_number!(Protocol, number_of, |n| PROTOCOLS.get(n as usize).copied());
+// Zigzag: the sign is the lowest bit, so that small numbers of either sign are short.
+by_number!(Timestamp, |t| ((t.micros() << 1) ^ (t.micros() >> 63)) as u64, |n| Some(
     Self::from_micros((n >> 1) as i64 ^ -((n & 1) as i64))
 ));
 
 /// All, in the order of their numbers.
 const PROTOCOLS: [Protocol; 4] = [Protocol::Tcp, Protocol::Udp, Protocol::Icmp, Protocol::Other];
+
+/// A protocol's place in [`PROTOCOLS`]; another one does not compile until it is in both.
+fn number_of(protocol: &Protocol) -> u64 {
+    match protocol {
+        Protocol::Tcp => 0,
+        Protocol::Udp => 1,
+        Protocol::Icmp => 2,
+        Protocol::Other => 3,
+    }
+}
 
 impl Field for f64 {
     #[inline]
