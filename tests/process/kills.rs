@@ -41,14 +41,48 @@ fn two_hundred_kills_lose_nothing_acknowledged() {
 
 /// What clients have been told, and whether they are to end.
 #[derive(Default)]
-pub struct Written {
+struct Written {
     acknowledged: [AtomicU64; CLIENTS],
-    pub over: AtomicBool,
+    over: AtomicBool,
 }
 
 impl Written {
-    pub fn all(&self) -> [u64; CLIENTS] {
+    fn all(&self) -> [u64; CLIENTS] {
         std::array::from_fn(|n| self.acknowledged[n].load(Ordering::SeqCst))
+    }
+}
+
+/// Clients that write to the control log until they are ended.
+pub struct Load {
+    written: Arc<Written>,
+    clients: std::thread::JoinHandle<()>,
+}
+
+impl Load {
+    pub fn start(at: &Path) -> Self {
+        let written = Arc::new(Written::default());
+        let (own, config) = (Arc::clone(&written), at.join("watchfire-cluster/operator.toml"));
+        Self { written, clients: std::thread::spawn(move || write_all(&config, &own)) }
+    }
+
+    /// How many writes each client was acknowledged.
+    pub fn acknowledged(&self) -> [u64; CLIENTS] {
+        self.written.all()
+    }
+
+    pub fn goes_on(&self) {
+        assert!(!self.clients.is_finished(), "a client has ended");
+    }
+
+    /// Ends them, and sees that all logs are equal and have what was acknowledged; how much it was.
+    pub fn end(self, nodes: &Nodes) -> u64 {
+        self.written.over.store(true, Ordering::SeqCst);
+        self.clients.join().unwrap();
+        let flags = nodes.settle();
+        for (n, acknowledged) in self.written.all().into_iter().enumerate() {
+            assert_eq!(flags[&format!("client-{n}")], acknowledged.to_string());
+        }
+        self.written.all().iter().sum()
     }
 }
 
@@ -56,11 +90,7 @@ fn survives(port: u16, more: &[&str], cycles: usize) {
     let folder = tempfile::tempdir().unwrap();
     let at = &folder.path().canonicalize().unwrap();
     let mut nodes = Nodes::take_over(Up::start(at, port, more), at);
-    let written = Arc::new(Written::default());
-    let clients = {
-        let (written, config) = (Arc::clone(&written), at.join("watchfire-cluster/operator.toml"));
-        std::thread::spawn(move || write_all(&config, &written))
-    };
+    let load = Load::start(at);
     let mut rng = Rng::fork(20, "kills");
     for cycle in 0..cycles {
         sleep(Duration::from_millis(rng.below(700) as u64));
@@ -72,22 +102,16 @@ fn survives(port: u16, more: &[&str], cycles: usize) {
         for name in &victims {
             nodes.start(name);
         }
-        let before = written.all();
+        let before = load.acknowledged();
         let since = Instant::now();
-        while !before.iter().zip(written.all()).all(|(before, now)| now > *before) {
-            assert!(!clients.is_finished(), "cycle {cycle}: a client has ended");
+        while !before.iter().zip(load.acknowledged()).all(|(before, now)| now > *before) {
+            load.goes_on();
             assert!(since.elapsed() < BACK, "cycle {cycle}: {victims:?} are back, no writes are");
             sleep(Duration::from_millis(20));
         }
         println!("cycle {cycle}: {} killed, {:?} until all write", victims.len(), since.elapsed());
     }
-    written.over.store(true, Ordering::SeqCst);
-    clients.join().unwrap();
-    let flags = nodes.settle();
-    for (n, acknowledged) in written.all().into_iter().enumerate() {
-        assert_eq!(flags[&format!("client-{n}")], acknowledged.to_string());
-    }
-    println!("{} commands acknowledged", written.all().iter().sum::<u64>());
+    println!("{} commands acknowledged", load.end(&nodes));
 }
 
 /// The nodes of a cluster, which end with the test.
@@ -158,7 +182,7 @@ impl Nodes {
     }
 
     /// Waits until all nodes have the same log, and gives its flags.
-    pub fn settle(&self) -> BTreeMap<String, String> {
+    fn settle(&self) -> BTreeMap<String, String> {
         until("all logs are equal", || {
             let output = run(&self.at, &["cluster", "status", "--output", "json"]);
             let all: Value = serde_json::from_slice(&output.stdout).ok()?;
@@ -178,7 +202,7 @@ impl Nodes {
     }
 }
 
-pub fn write_all(config: &Path, written: &Arc<Written>) {
+fn write_all(config: &Path, written: &Arc<Written>) {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     runtime.block_on(async {
         let links = operator(config).unwrap();

@@ -2,10 +2,8 @@
 //! the times that operators are promised, each of many kills. Run alone: they measure.
 
 use crate::cluster::{Up, leader, ports, until};
-use crate::kills::{Nodes, Written, write_all};
+use crate::kills::{Load, Nodes};
 use crate::regions::{until_home, workloads};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -54,32 +52,23 @@ fn leaders_are_replaced(port: u16, more: &[&str], bar: Duration) {
     let folder = tempfile::tempdir().unwrap();
     let at = &folder.path().canonicalize().unwrap();
     let mut nodes = Nodes::take_over(Up::start(at, port, more), at);
-    let written = Arc::new(Written::default());
-    let clients = {
-        let (written, config) = (Arc::clone(&written), at.join("watchfire-cluster/operator.toml"));
-        std::thread::spawn(move || write_all(&config, &written))
-    };
+    let load = Load::start(at);
     let mut times = Vec::new();
     for _ in 0..LEADERS {
         sleep(Duration::from_secs(3));
         let killed = until("there is a leader", || leader(at));
         nodes.kill(&killed);
-        let (since, before) = (Instant::now(), written.all());
+        let (since, before) = (Instant::now(), load.acknowledged());
         // The first that a client hears now may have been answered before the kill; the second was
         // asked after it.
-        while !before.iter().zip(written.all()).any(|(before, now)| now >= before + 2) {
-            assert!(!clients.is_finished(), "a client has ended");
+        while !before.iter().zip(load.acknowledged()).any(|(before, now)| now >= before + 2) {
+            load.goes_on();
             sleep(Duration::from_millis(1));
         }
         times.push(since.elapsed());
         nodes.start(&killed);
     }
-    written.over.store(true, Ordering::SeqCst);
-    clients.join().unwrap();
-    let flags = nodes.settle();
-    for (n, acknowledged) in written.all().into_iter().enumerate() {
-        assert_eq!(flags[&format!("client-{n}")], acknowledged.to_string());
-    }
+    load.end(&nodes);
     let p95 = p95("leaders", times);
     assert!(p95 <= bar, "{p95:?}");
 }
