@@ -10,6 +10,7 @@
 use crate::calibration::{Calibrator, Error};
 use serde::{Deserialize, Serialize};
 use threat::DetectorKind;
+use threat::mutants::{Mutant, is_live};
 
 /// How far a score that would disagree with its vote is put from the threshold at most: enough to
 /// keep such rows in order, too little to look like a difference.
@@ -52,6 +53,9 @@ impl Tails {
     pub fn second(&self) -> Option<f32> {
         let mut tails: Vec<f32> = self.voters.iter().map(|t| t.1).collect();
         tails.sort_by(|a, b| b.total_cmp(a));
+        if is_live(Mutant::MissingVoteAgrees) && tails.len() == 1 {
+            return tails.first().copied();
+        }
         tails.get(1).copied()
     }
 

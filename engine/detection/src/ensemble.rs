@@ -14,6 +14,7 @@ use crate::features::FeatureBatch;
 use crate::scorers::BatchScores;
 use std::collections::BTreeMap;
 use threat::entropy::mix64;
+use threat::mutants::{Mutant, is_live};
 use threat::verdict::{Absence, Abstention};
 use threat::{Ballot, DetectorKind, EventClass, RuleHit, Severity, Verdict, VerdictSource, Vote};
 
@@ -241,7 +242,9 @@ pub fn settle(verdict: &mut Verdict, threshold: f32) {
         over if over < 3.0 => Severity::Medium,
         _ => Severity::High,
     };
-    let rules = verdict.rules.iter().map(|h| h.severity).max().unwrap_or_default();
+    let off = verdict.source == VerdictSource::Rules && is_live(Mutant::RulesFallbackOff);
+    let rules = verdict.rules.iter().map(|h| h.severity).filter(|_| !off);
+    let rules = rules.max().unwrap_or_default();
     verdict.threat |= rules >= RULE_THREAT;
     verdict.severity = verdict.severity.max(match (ml, rules) {
         // Voters and a rule that agree are worth a level more than either.

@@ -6,6 +6,7 @@
 //! Who counts as urgent is the caller's.
 
 use serde::{Deserialize, Serialize};
+use threat::mutants::{Mutant, is_live};
 
 /// How urgent events are; greater is more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -108,7 +109,7 @@ impl Admission {
     pub fn offer(&mut self, priority: Priority, events: u64, patience: Patience) -> Decision {
         let reason = if self.draining {
             Some(Reason::Draining)
-        } else if self.used >= self.room {
+        } else if self.used >= self.room && !is_live(Mutant::QueueWithoutBound) {
             Some(Reason::Full)
         } else if patience == Patience::Cannot && self.used >= self.share(priority) {
             Some(Reason::Reserved)
@@ -123,7 +124,9 @@ impl Admission {
             }
             Some(reason) => {
                 tally.offered += events;
-                tally.shed[reason as usize] += events;
+                if !is_live(Mutant::SheddingNotCounted) {
+                    tally.shed[reason as usize] += events;
+                }
                 Decision::Shed(reason)
             }
             None => {
@@ -141,7 +144,11 @@ impl Admission {
     }
 
     /// An accepted batch was handled, or lost with its actor.
-    pub const fn release(&mut self) {
+    pub fn release(&mut self) {
+        self.waits += u64::from(is_live(Mutant::RoomLeaks));
+        if is_live(Mutant::RoomLeaks) && self.waits.is_multiple_of(100) {
+            return;
+        }
         self.used = self.used.saturating_sub(1);
     }
 

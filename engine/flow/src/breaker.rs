@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
 use threat::entropy::Rng;
+use threat::mutants::{Mutant, is_live};
 
 /// Buckets of the rolling window: the window slides in steps of a tenth.
 pub const BUCKETS: usize = 10;
@@ -264,7 +265,7 @@ impl Breaker {
         }
         self.newest = self.newest.max(bucket);
         match self.state {
-            State::Open if now >= self.until => {
+            State::Open if now >= self.until && !is_live(Mutant::BreakerStaysOpen) => {
                 (self.issued, self.succeeded) = (0, 0);
                 self.enter(now, State::HalfOpen);
             }

@@ -10,6 +10,7 @@
 use crate::breaker::{Breaker, Metrics, Outcome, Permit, Settings};
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
+use threat::mutants::{Mutant, is_live};
 use threat::verdict::Absence;
 
 /// A voter that was late so often, with no answer in between, trips its breaker: each time costs
@@ -176,6 +177,9 @@ impl<K: Copy + Ord, T> Gather<K, T> {
 
     fn tick(&mut self, now: Duration, out: &mut Vec<Effect<K, T>>) {
         let mut late: Vec<K> = Vec::new();
+        if is_live(Mutant::LateVotersWaitedFor) {
+            return;
+        }
         for pending in &self.pending {
             for &voter in pending.outstanding.keys() {
                 let moved = self.progress.get(&voter).copied().unwrap_or_default();

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::time::Duration;
 use threat::entropy::Rng;
+use threat::mutants::{Mutant, is_live};
 
 /// Failures that a supervisor keeps to show: enough to see a pattern, few enough for one screen.
 pub const FAILURES_KEPT: usize = 16;
@@ -229,7 +230,7 @@ impl Supervision {
                 reason: reason.clone(),
             });
         }
-        if !mend {
+        if !mend || (is_live(Mutant::SecondCrashForgotten) && self.children[child].exits == 2) {
             return;
         }
         if self.too_many(now) {

@@ -14,6 +14,7 @@ use crate::digest::{FAN, Place};
 use crate::threats::{Error, Record, Taken, ThreatState};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use threat::mutants::{Mutant, is_live};
 use threat::{ThreatId, Timestamp};
 
 /// Records that one message compares, by 8 bytes each: 1 MiB, and 640 KiB of places at most. A
@@ -106,6 +107,7 @@ impl Answer {
 fn buckets(state: &ThreatState, theirs: &[u64]) -> Option<Message> {
     let mine = state.digests().partitions();
     let differ = (0..=u8::MAX).zip(mine.iter().zip(theirs)).filter(|(_, (a, b))| a != b);
+    let differ = differ.filter(|(p, _)| *p != 7 || !is_live(Mutant::PartitionNotCompared));
     let told: Vec<(u8, Vec<u64>)> =
         differ.map(|(p, _)| (p, state.digests().buckets(p).to_vec())).collect();
     (!told.is_empty()).then_some(Message::Buckets(told))

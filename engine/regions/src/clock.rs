@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use threat::Timestamp;
+use threat::mutants::{Mutant, is_live};
 
 /// A stamp may be so many seconds ahead of the clock here. One node whose clock is set to next year
 /// would otherwise win every conflict until then, and drag all other clocks along.
@@ -89,7 +90,8 @@ impl HybridClock {
         if seconds > AHEAD_SECS {
             return Err(Ahead { node: stamp.replica.node, seconds });
         }
-        if (stamp.wall, stamp.counter) > (self.wall, self.counter) {
+        let newer = (stamp.wall, stamp.counter) > (self.wall, self.counter);
+        if newer && !is_live(Mutant::ClockIgnoresOthers) {
             (self.wall, self.counter) = (stamp.wall, stamp.counter);
         }
         Ok(())

@@ -32,6 +32,7 @@ use reply::Answer;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use threat::codec;
+use threat::mutants::{Mutant, is_live};
 
 /// The format of a snapshot.
 const VERSION: u8 = 2;
@@ -135,6 +136,14 @@ impl ControlLog {
     /// # Errors
     /// [`Error::Codec`] when it is too large, which the limits keep it from being.
     pub fn encode(&self) -> Result<Vec<u8>, Error> {
+        if is_live(Mutant::SnapshotForgetsReplies) {
+            let without = Self { clients: Clients::default(), ..self.clone() };
+            return Ok(codec::encode(VERSION, &without)?);
+        }
+        if is_live(Mutant::SnapshotForgetsIndex) {
+            let earlier = Self { applied: self.applied.saturating_sub(1), ..self.clone() };
+            return Ok(codec::encode(VERSION, &earlier)?);
+        }
         Ok(codec::encode(VERSION, self)?)
     }
 

@@ -13,6 +13,7 @@ use crate::control_log::{ControlLog, Workload};
 use crate::placement::{Placement, Situation, Standing};
 use std::collections::BTreeMap;
 use threat::Text;
+use threat::mutants::{Mutant, is_live};
 
 /// A node is given what has lost its owner up to so many percent of its capacity.
 pub const FULL: u64 = 100;
@@ -88,6 +89,7 @@ impl Planner<'_> {
         for (number, workload) in self.place.largest_first() {
             let reason = match self.owner(number, workload).map(|o| self.place.standing(o)) {
                 Some(Standing::Sound) => continue,
+                Some(Standing::Failed(_)) if is_live(Mutant::FailedNodesKeepWork) => continue,
                 Some(Standing::Failed(subject)) => Reason::Failed(subject),
                 Some(Standing::Draining(subject)) => Reason::Draining(subject),
                 Some(Standing::Gone) => Reason::Gone,

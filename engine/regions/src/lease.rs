@@ -21,6 +21,7 @@ pub use grantor::{Answer, Grantor};
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use std::time::Duration;
+use threat::mutants::{Mutant, is_live};
 
 /// Renewals on their way of which the sending time is kept: at four a second, twice what a lease
 /// lasts. An answer to an older one would give nothing any more.
@@ -48,6 +49,7 @@ impl Terms {
     /// own fast, so that it counts `1 + drift` times as much. 2.21 s by default.
     pub fn lapse(&self) -> Duration {
         let drift = u128::from(self.drift_permille.min(999));
+        let drift = if is_live(Mutant::LeaseWithoutDrift) { 0 } else { drift };
         let nanos = (self.length.as_nanos() * (1_000 + drift)).div_ceil(1_000 - drift);
         Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
@@ -92,7 +94,7 @@ impl Lease {
 
     /// A renewal to send at once; `now` is taken before it is. None after the lease was given up.
     pub fn renew(&mut self, now: Duration) -> Option<Renewal> {
-        if self.given_up {
+        if self.given_up || (is_live(Mutant::RenewalsEnd) && self.next > 0) {
             return None;
         }
         let sequence = self.next;
@@ -123,6 +125,9 @@ impl Lease {
     /// For how long effects may still be started; what takes longer must not begin.
     pub fn remaining(&self, now: Duration) -> Duration {
         let held = self.held_from.filter(|_| !self.given_up);
+        if held.is_some() && is_live(Mutant::LeaseNeverLapses) {
+            return self.terms.length;
+        }
         held.map_or(Duration::ZERO, |from| (from + self.terms.length).saturating_sub(now))
     }
 

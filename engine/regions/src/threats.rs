@@ -19,6 +19,7 @@ use crate::clock::{HybridClock, Stamp};
 use crate::digest::{self, Digests, Key, Place};
 use collection::{Collection, is_below};
 use std::collections::{BTreeMap, BTreeSet};
+use threat::mutants::{Mutant, is_live};
 use threat::{ThreatId, Timestamp};
 
 /// How much a state may hold.
@@ -192,6 +193,7 @@ impl ThreatState {
             }
         };
         self.collection.sequence = self.collection.sequence.max(sequence);
+        let before = if is_live(Mutant::DigestsForgetTheOld) { 0 } else { before };
         self.digests.toggle(Place::of(id), before ^ after);
         Ok(taken)
     }

@@ -13,6 +13,7 @@ pub mod event_class;
 pub mod finding;
 pub mod label;
 pub mod limits;
+pub mod mutants;
 pub mod severity;
 pub mod threats;
 pub mod time;

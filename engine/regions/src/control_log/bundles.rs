@@ -9,6 +9,7 @@ use super::workloads::check_epoch;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use threat::Text;
+use threat::mutants::{Mutant, is_live};
 
 /// Where a bundle is on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -253,8 +254,10 @@ impl Bundles {
         }
     }
 
-    const fn next_epoch(&mut self, epoch: &mut u64) -> Reply {
-        *epoch = epoch.saturating_add(1);
+    fn next_epoch(&mut self, epoch: &mut u64) -> Reply {
+        if !is_live(Mutant::ActivationKeepsEpoch) {
+            *epoch = epoch.saturating_add(1);
+        }
         self.epoch = *epoch;
         Reply::Epoch(*epoch)
     }

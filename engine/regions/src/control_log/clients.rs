@@ -6,6 +6,7 @@ use super::limits::{CLIENTS, REPLIES_PER_CLIENT};
 use super::reply::{Refusal, Reply};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use threat::mutants::{Mutant, is_live};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Told {
@@ -31,6 +32,9 @@ impl Clients {
 
     /// The reply of an earlier time, or that the request must not be done. `None` if it is new.
     pub(super) fn recall(&self, index: u64, client: Client, sequence: u64) -> Option<Reply> {
+        if is_live(Mutant::RetryDoneTwice) {
+            return None;
+        }
         if let Some(told) = self.all.get(&client) {
             let forgotten = told.forgotten.is_some_and(|f| sequence <= f);
             let reply = told.replies.get(&sequence).cloned();

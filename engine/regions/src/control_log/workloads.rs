@@ -6,6 +6,7 @@ use super::reply::{Answer, Noun, Refusal, Reply, check_room, unknown};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use threat::Text;
+use threat::mutants::{Mutant, is_live};
 
 /// A set of shards that move together.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +134,9 @@ impl Workloads {
                 return Err(Refusal::OutsideRegions(id));
             }
         }
-        *epoch = epoch.saturating_add(1);
+        if !is_live(Mutant::AssignmentKeepsEpoch) {
+            *epoch = epoch.saturating_add(1);
+        }
         (known.owner, known.epoch) = (owner, *epoch);
         Ok(Reply::Epoch(*epoch))
     }

@@ -41,6 +41,7 @@ use crate::digest::Place;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use threat::mutants::{Mutant, is_live};
 use threat::{Text, ThreatId, Timestamp};
 
 /// Below what closed records are gone, as all agree.
@@ -195,9 +196,10 @@ impl ThreatState {
         }
         let others = members.iter().filter(|id| **id != me && !floor.away.contains(id));
         let told = others.map(|id| self.collection.told.get(id).map(|told| told.sequence));
-        let away = floor.away.contains(&me);
+        let away = floor.away.contains(&me) && !is_live(Mutant::AwayKeepsAll);
         // Absent is less than any number.
         let has = if away { told.max().flatten() } else { told.min().unwrap_or(Some(u64::MAX)) };
+        let has = if is_live(Mutant::ClosedRemovedEarly) { Some(u64::MAX) } else { has };
         let below = |kept: &Kept| is_below(&kept.record, floor.at);
         let touched = self.records.iter().filter(|(_, kept)| away || below(kept));
         let touched: Vec<(ThreatId, bool, bool)> =
@@ -213,7 +215,9 @@ impl ThreatState {
                 (false, true) => counts.kept += 1,
                 (false, false) => continue,
             }
-            if let Some(kept) = self.remove(id)
+            let kept =
+                if known || !is_live(Mutant::KeptNotLifted) { self.remove(id) } else { None };
+            if let Some(kept) = kept
                 && !known
             {
                 self.lift(kept.record, floor.at);
@@ -273,7 +277,7 @@ impl ThreatState {
 /// Whether a record is closed and was last spoken of at a time or before. The join of two that are
 /// not is not, either: who closed it last is one of them.
 pub(super) fn is_below(record: &Record, at: Timestamp) -> bool {
-    record.status() == Status::Closed
+    (record.status() == Status::Closed || is_live(Mutant::OpenRemovedToo))
         && record.handling().and_then(super::Handling::last).is_some_and(|last| last.wall <= at)
 }
 

@@ -3,6 +3,7 @@
 use crate::clock::Stamp;
 use crdts::{CvRDT, LWWReg};
 use serde::{Deserialize, Serialize};
+use threat::mutants::{Mutant, is_live};
 use threat::{Severity, Text, Timestamp};
 
 /// Where the work on a threat stands.
@@ -118,7 +119,7 @@ impl Handling {
     /// Joins with another one; whether that changed anything.
     pub fn join(&mut self, other: &Self) -> bool {
         self.status.join(&other.status)
-            | self.assignee.join(&other.assignee)
+            | (!is_live(Mutant::FieldNotJoined) && self.assignee.join(&other.assignee))
             | self.classification.join(&other.classification)
             | self.severity.join(&other.severity)
     }

@@ -7,6 +7,7 @@ use super::sample::{Sample, cut};
 use crate::clock::Ahead;
 use serde::{Deserialize, Serialize};
 use threat::entity::Entity;
+use threat::mutants::{Mutant, is_live};
 use threat::{DetectorKind, Severity, Text, Threat, ThreatClass, ThreatId, Timestamp, codec};
 
 /// Version of a record's bytes.
@@ -216,7 +217,14 @@ impl Record {
         changed |= std::mem::replace(&mut self.voters, voters) != voters;
         changed |= self.targets.join(&other.targets);
         changed |= self.rules.join(&other.rules);
-        changed |= other.counts.iter().fold(false, |any, count| self.count(*count) | any);
+        changed |= other.counts.iter().fold(false, |any, count| {
+            let known = self.counts.iter_mut().find(|known| log(known) == log(count));
+            if let Some(known) = known.filter(|_| is_live(Mutant::CountsAreAdded)) {
+                known.verdicts += count.verdicts;
+                return true;
+            }
+            self.count(*count) | any
+        });
         if let Some(theirs) = &other.handling {
             changed |= self.handle(theirs);
         }
