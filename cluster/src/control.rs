@@ -13,7 +13,7 @@ use threat::{ThreatId, codec};
 use tokio::time::{Instant, sleep};
 
 /// The format of the messages.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// Pause before a node that knows of no leader is asked again.
 const NO_LEADER_PAUSE: Duration = Duration::from_millis(50);
@@ -116,8 +116,8 @@ pub enum Told {
     Threats(Box<Page>),
     /// A threat as it is now.
     Threat(Box<Record>),
-    /// What became of renewals.
-    Renewed(Vec<(Renewal, lease::Answer)>),
+    /// What became of renewals, by the log up to an index.
+    Renewed(u64, Vec<(Renewal, lease::Answer)>),
     /// Regions, workloads and leases.
     Regions(Box<View>),
     /// What would move.

@@ -35,7 +35,7 @@ struct Heard {
 
 /// One member's view of the others, and its part in what they decide.
 #[derive(Debug)]
-pub(crate) struct Coordinator {
+pub struct Coordinator {
     me: u64,
     incarnation: u64,
     terms: Terms,
@@ -63,7 +63,8 @@ pub(crate) struct Coordinator {
 }
 
 impl Coordinator {
-    pub(crate) fn new(me: u64, incarnation: u64) -> Self {
+    /// Of a node in one of its lives; it has heard of nobody yet.
+    pub fn new(me: u64, incarnation: u64) -> Self {
         Self {
             me,
             incarnation,
@@ -84,16 +85,18 @@ impl Coordinator {
         }
     }
 
-    pub(crate) fn set_ready(&mut self, ready: bool) {
+    /// Whether the node wants workloads.
+    pub fn set_ready(&mut self, ready: bool) {
         self.ready = ready;
     }
 
-    pub(crate) fn set_load(&mut self, load: Load) {
+    /// What it can bear and bears.
+    pub fn set_load(&mut self, load: Load) {
         self.load = load.bounded();
     }
 
     /// Whether a node is about to be let go: it is emptied then.
-    pub(crate) fn set_leaving(&mut self, node: u64, leaving: bool) {
+    pub fn set_leaving(&mut self, node: u64, leaving: bool) {
         if leaving {
             self.leaving.insert(node)
         } else {
@@ -103,7 +106,7 @@ impl Coordinator {
 
     /// Takes note of what is applied, and of who votes in consensus: they have the votes on
     /// failures, too.
-    pub(crate) fn learn(&mut self, now: Duration, log: &ControlLog, voters: &BTreeSet<u64>) {
+    pub fn learn(&mut self, now: Duration, log: &ControlLog, voters: &BTreeSet<u64>) {
         let present = log.nodes().present();
         for id in present.keys().filter(|id| **id != self.me) {
             // The log has no more nodes than can be watched, and those that left are forgotten.
@@ -132,7 +135,7 @@ impl Coordinator {
     }
 
     /// Time passes. Says whether somebody is taken for something else now.
-    pub(crate) fn tick(&mut self, now: Duration) -> bool {
+    pub fn tick(&mut self, now: Duration) -> bool {
         let mut changes = Vec::new();
         self.detector.tick(now, &mut changes);
         self.tell(&changes);
@@ -143,7 +146,7 @@ impl Coordinator {
     }
 
     /// What to tell all others now.
-    pub(crate) fn beat(&mut self, now: Duration, log: &ControlLog) -> Beat {
+    pub fn beat(&mut self, now: Duration, log: &ControlLog) -> Beat {
         self.beats += 1;
         let dead: BTreeSet<u64> = self.detector.dead().collect();
         let beat = Beat {
@@ -158,7 +161,7 @@ impl Coordinator {
     }
 
     /// Another node's beat arrived. Says whether it takes others for dead than before.
-    pub(crate) fn hear(&mut self, now: Duration, from: u64, beat: Beat) -> bool {
+    pub fn hear(&mut self, now: Duration, from: u64, beat: Beat) -> bool {
         let mut changes = Vec::new();
         self.detector.heartbeat(now, from, &mut changes);
         self.tell(&changes);
@@ -191,7 +194,7 @@ impl Coordinator {
 
     /// Answers renewals of a node for the term that was confirmed to be led; see
     /// [`Grantor`] for what has to be done before.
-    pub(crate) fn grant(
+    pub fn grant(
         &mut self,
         now: Duration,
         term: u64,
@@ -214,14 +217,14 @@ impl Coordinator {
     }
 
     /// Owners have stopped; of use only to who leads.
-    pub(crate) fn release(&mut self, given_up: &[(u32, u64)], log: &ControlLog) {
+    pub fn release(&mut self, given_up: &[(u32, u64)], log: &ControlLog) {
         if let Some((_, grantor)) = &mut self.grantor {
             given_up.iter().for_each(|lease| grantor.release(*lease, log.workloads()));
         }
     }
 
     /// This term is led from now on, if it was not before.
-    pub(crate) fn leads(&mut self, now: Duration, term: u64) {
+    pub fn leads(&mut self, now: Duration, term: u64) {
         self.grantor(now, term);
     }
 

@@ -20,7 +20,7 @@ use threat::Text;
 impl Coordinator {
     /// What to ask of the log now, the most urgent alone: the rest is looked at after it. `sure`
     /// when the node is known to lead, and the log to have all that was answered.
-    pub(crate) fn duties(&mut self, now: Duration, log: &ControlLog, sure: bool) -> Vec<Command> {
+    pub fn duties(&mut self, now: Duration, log: &ControlLog, sure: bool) -> Vec<Command> {
         let plan = self.plan(now, log, &orders::all(log.settings()));
         self.unplaced = plan.unplaced.iter().map(|(n, r)| (*n, r.to_string())).collect();
         if !plan.is_empty() {

@@ -6,9 +6,10 @@ use super::limits::{ASK_AGAIN, WORKLOADS};
 use super::view::Held;
 use regions::control_log::{ControlLog, Workloads};
 use regions::lease::{Answer, Fence, Lease, Refused, Renewal, Terms};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
+use threat::mutants::{Mutant, is_live};
 use tokio::sync::watch;
 
 /// A workload with its owner.
@@ -46,20 +47,47 @@ pub(super) struct Shared {
 struct Table {
     /// The workload of each shard that has one.
     shards: BTreeMap<u32, u32>,
+    /// All there are.
+    workloads: BTreeSet<u32>,
     /// Those that have an owner.
     owned: BTreeMap<u32, Arc<Owned>>,
+}
+
+impl Table {
+    fn of(log: &ControlLog) -> Self {
+        let (nodes, mut new) = (log.nodes().present(), Self::default());
+        for (number, workload) in log.workloads().all() {
+            new.workloads.insert(*number);
+            new.shards.extend(workload.shards.iter().map(|shard| (*shard, *number)));
+            if let Some((id, node)) = workload.owner.and_then(|id| Some((id, nodes.get(&id)?))) {
+                let owned = Owned {
+                    workload: *number,
+                    node: id,
+                    name: node.name.to_string(),
+                    region: node.region.to_string(),
+                    address: node.address.to_string(),
+                    epoch: workload.epoch,
+                };
+                new.owned.insert(*number, Arc::new(owned));
+            }
+        }
+        new
+    }
 }
 
 /// A lease of this node.
 struct Kept {
     lease: Lease,
     asked: Option<Duration>,
+    /// A renewal that was acknowledged at this index of the log, which is not applied here yet.
+    ahead: Option<(u64, Renewal)>,
     /// Whether it may act, as was told last.
     acts: bool,
 }
 
 impl Ownership {
-    pub(crate) fn new(me: u64, clock: Arc<dyn Clock>) -> Self {
+    /// Of this node, by this clock.
+    pub fn new(me: u64, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Shared {
             me,
             terms: Terms::default(),
@@ -116,26 +144,11 @@ impl Ownership {
 
     /// Takes note of what is applied. Gives the leases that are given up by it, which the leader
     /// has to be told.
-    pub(crate) fn learn(&self, log: &ControlLog) -> Vec<(u32, u64)> {
+    pub fn learn(&self, log: &ControlLog) -> Vec<(u32, u64)> {
         let me = self.0.me;
-        let nodes = log.nodes().present();
-        let mut new = Table::default();
+        let new = self.changed(log).then(|| Table::of(log));
         let mut given_up = Vec::new();
         let mut leases = self.leases();
-        for (number, workload) in log.workloads().all() {
-            new.shards.extend(workload.shards.iter().map(|shard| (*shard, *number)));
-            if let Some((id, node)) = workload.owner.and_then(|id| Some((id, nodes.get(&id)?))) {
-                let owned = Owned {
-                    workload: *number,
-                    node: id,
-                    name: node.name.to_string(),
-                    region: node.region.to_string(),
-                    address: node.address.to_string(),
-                    epoch: workload.epoch,
-                };
-                new.owned.insert(*number, Arc::new(owned));
-            }
-        }
         let mine = |n: &u32, epoch: u64| {
             log.workloads().all().get(n).is_some_and(|w| w.owner == Some(me) && w.epoch == epoch)
         };
@@ -146,26 +159,61 @@ impl Ownership {
             }
             stays
         });
-        for owned in new.owned.values().filter(|owned| owned.node == me) {
-            leases.entry(owned.workload).or_insert_with(|| Kept {
-                lease: Lease::new(owned.workload, owned.epoch, self.0.terms),
+        let present = log.nodes().present().contains_key(&me);
+        let owned = log.workloads().all().iter().filter(|(_, w)| present && w.owner == Some(me));
+        for (number, workload) in owned {
+            leases.entry(*number).or_insert_with(|| Kept {
+                lease: Lease::new(*number, workload.epoch, self.0.terms),
                 asked: None,
+                ahead: None,
                 acts: false,
             });
         }
+        let applied = log.applied();
+        for kept in leases.values_mut() {
+            if let Some((_, renewal)) = kept.ahead.take_if(|(index, _)| *index <= applied) {
+                kept.lease.acknowledged(renewal);
+            }
+        }
         drop(leases);
-        let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = table.owned != new.owned || table.shards != new.shards;
-        *table = new;
-        drop(table);
+        let changed = new.is_some();
+        if let Some(new) = new {
+            *self.0.table.write().unwrap_or_else(PoisonError::into_inner) = new;
+        }
         if changed || !given_up.is_empty() {
             self.tell();
         }
         given_up
     }
 
+    /// Whether the log says something else than the table. Asked ten times a second, so that it
+    /// makes nothing.
+    fn changed(&self, log: &ControlLog) -> bool {
+        let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
+        let (nodes, all) = (log.nodes().present(), log.workloads().all());
+        let mut owned = table.owned.iter();
+        for (number, workload) in all {
+            let Some((id, node)) = workload.owner.and_then(|id| Some((id, nodes.get(&id)?))) else {
+                continue;
+            };
+            let same = owned.next().is_some_and(|(known, owned)| {
+                *known == *number
+                    && (owned.node, owned.epoch) == (id, workload.epoch)
+                    && *owned.name == *node.name
+                    && *owned.region == *node.region
+                    && *owned.address == *node.address
+            });
+            if !same {
+                return true;
+            }
+        }
+        // A workload keeps its shards for its life.
+        let numbers = table.workloads.iter().eq(all.keys());
+        owned.next().is_some() || !numbers
+    }
+
     /// Renewals that are due, to be sent at once.
-    pub(crate) fn due(&self) -> Vec<Renewal> {
+    pub fn due(&self) -> Vec<Renewal> {
         let now = self.0.clock.now();
         let mut renewals = Vec::new();
         for kept in self.leases().values_mut() {
@@ -179,13 +227,20 @@ impl Ownership {
         renewals
     }
 
-    /// What the leader said to renewals.
-    pub(crate) fn answered(&self, answers: Vec<(Renewal, Answer)>) {
+    /// What the leader said to renewals, having applied the log up to an index. They count once
+    /// this node has applied as much: one that hears the leader's answers and not its entries would
+    /// act on for ever by what was agreed on long ago.
+    pub fn answered(&self, applied: u64, at: u64, answers: Vec<(Renewal, Answer)>) {
+        let current = applied >= at || is_live(Mutant::StaleRenewalsCount);
         let mut leases = self.leases();
         for (renewal, answer) in answers {
             if let (Answer::Acknowledged, Some(kept)) = (answer, leases.get_mut(&renewal.workload))
             {
-                kept.lease.acknowledged(renewal);
+                if current {
+                    kept.lease.acknowledged(renewal);
+                } else {
+                    kept.ahead = Some((at, renewal));
+                }
             }
         }
         drop(leases);
@@ -193,7 +248,7 @@ impl Ownership {
     }
 
     /// Tells of leases that came or lapsed since the last time.
-    pub(crate) fn notice(&self) {
+    pub fn notice(&self) {
         let now = self.0.clock.now();
         let mut changed = false;
         for kept in self.leases().values_mut() {
@@ -241,12 +296,86 @@ impl Fences {
         self.lock().refused()
     }
 
-    pub(crate) fn learn(&self, log: &Workloads) {
+    /// Takes note of what is applied.
+    pub fn learn(&self, log: &Workloads) {
         self.lock().learn(log);
     }
 
     fn lock(&self) -> MutexGuard<'_, Fence> {
         // Nothing panics while it is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use regions::control_log::{Client, Command, Request};
+
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> Duration {
+            Duration::from_secs(10)
+        }
+    }
+
+    fn apply(log: &mut ControlLog, command: Command) {
+        let sequence = log.applied() + 1;
+        let request = Request { client: Client::default(), sequence, command };
+        assert_eq!(log.apply(sequence, &request).refusal(), None);
+    }
+
+    /// A log in which node 1 owns workload 7.
+    fn log() -> ControlLog {
+        let mut log = ControlLog::default();
+        let region = || "eu".into();
+        apply(&mut log, Command::AddRegion { region: region() });
+        let (name, address, incarnation) = ("one".into(), "h:1".into(), 1);
+        let join = Command::JoinNode { node: 1, name, region: region(), address, incarnation };
+        apply(&mut log, join);
+        apply(&mut log, Command::AdmitNode { node: 1 });
+        let (shards, home, failover) = ([7].into(), region(), region());
+        apply(&mut log, Command::DefineWorkload { workload: 7, shards, home, failover });
+        let (owner, expected_epoch) = (Some(1), 0);
+        apply(&mut log, Command::AssignWorkload { workload: 7, owner, expected_epoch });
+        log
+    }
+
+    #[test]
+    fn a_renewal_counts_once_all_that_the_leader_had_is_applied_here() {
+        let (mut log, ownership) = (log(), Ownership::new(1, Arc::new(Still)));
+        ownership.learn(&log);
+        let renewal = ownership.due()[0];
+        let applied = log.applied();
+        ownership.answered(applied, applied + 1, vec![(renewal, Answer::Acknowledged)]);
+        assert_eq!(ownership.acts(7), None, "the leader knows of an entry that is not here");
+        ownership.learn(&log);
+        assert_eq!(ownership.acts(7), None);
+        apply(&mut log, Command::SetFlag { name: "a".into(), value: None });
+        ownership.learn(&log);
+        assert_eq!(ownership.acts(7), Some(1));
+    }
+
+    #[test]
+    fn the_table_follows_the_log() {
+        let (mut log, ownership) = (log(), Ownership::new(2, Arc::new(Still)));
+        ownership.learn(&log);
+        assert_eq!(ownership.of_shard(7).map(|o| (o.node, o.epoch)), Some((1, 1)));
+        let changes = ownership.changes();
+        ownership.learn(&log);
+        assert!(!changes.has_changed().unwrap(), "nothing changed");
+        let address = "h:2".into();
+        let (name, region) = ("one".into(), "eu".into());
+        apply(&mut log, Command::JoinNode { node: 1, name, region, address, incarnation: 2 });
+        ownership.learn(&log);
+        assert_eq!(ownership.of_shard(7).unwrap().address, "h:2");
+        apply(&mut log, Command::AssignWorkload { workload: 7, owner: None, expected_epoch: 1 });
+        ownership.learn(&log);
+        assert_eq!(ownership.of_shard(7), None);
+        assert_eq!(ownership.workload_of(7), Some(7));
+        apply(&mut log, Command::RemoveWorkload { workload: 7, expected_epoch: 2 });
+        ownership.learn(&log);
+        assert_eq!((ownership.workload_of(7), changes.has_changed().unwrap()), (None, true));
     }
 }

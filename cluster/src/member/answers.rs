@@ -114,7 +114,7 @@ impl Inner {
             Ask::WouldMove { region, order } => return self.would_move(&region, order),
             Ask::Release(given_up) => return self.released(caller, &given_up),
             Ask::Renew(renewals) => match self.renewed(caller, renewals).await {
-                Ok(answers) => return Told::Renewed(answers),
+                Ok((index, answers)) => return Told::Renewed(index, answers),
                 Err(failure) => Err(failure),
             },
         };

@@ -152,7 +152,7 @@ impl Inner {
         &self,
         caller: &Caller,
         renewals: Vec<Renewal>,
-    ) -> Result<Vec<(Renewal, Answer)>, Failure> {
+    ) -> Result<(u64, Vec<(Renewal, Answer)>), Failure> {
         let Some(node) = self.id_of(caller).filter(|_| renewals.len() <= WORKLOADS) else {
             return Err(Failure::Refused("no node, or too much at once".into()));
         };
@@ -181,14 +181,16 @@ impl Inner {
         &self,
         node: u64,
         renewals: &[Renewal],
-    ) -> Result<Vec<(Renewal, Answer)>, Failure> {
+    ) -> Result<(u64, Vec<(Renewal, Answer)>), Failure> {
         self.consensus.read_linearizable(Terms::default().length, |_| ()).await?;
         let Some(term) = self.consensus.term_led().await else {
             return Err(crate::consensus::Error::NotLeader { leader: None, address: None }.into());
         };
         let now = self.part.clock.now();
-        let answer =
-            |log: &ControlLog| self.part.coordinator().grant(now, term, node, renewals, log);
+        let answer = |log: &ControlLog| {
+            let answers = self.part.coordinator().grant(now, term, node, renewals, log);
+            (log.applied(), answers)
+        };
         Ok(self.consensus.read(answer).1)
     }
 
@@ -334,13 +336,14 @@ async fn renew(inner: Arc<Inner>, renewals: Vec<Renewal>) {
         Some((me, None)) => inner.grant(me, &renewals).await.ok(),
         Some((leader, Some(address))) => {
             match ask_leader(&inner, leader, &address, Ask::Renew(renewals)).await {
-                Some(Told::Renewed(answers)) => Some(answers),
+                Some(Told::Renewed(index, answers)) => Some((index, answers)),
                 _ => None,
             }
         }
     };
-    if let Some(answers) = answers {
-        inner.part.ownership.answered(answers);
+    if let Some((index, answers)) = answers {
+        let (_, applied) = inner.consensus.read(ControlLog::applied);
+        inner.part.ownership.answered(applied, index, answers);
     }
 }
 
