@@ -52,6 +52,27 @@ fn every_class_has_three_voters_of_the_catalogue() {
 }
 
 #[test]
+fn every_invariant_and_experiment_is_registered() {
+    const INVARIANTS: &str = "simulations/src/invariants/";
+    let registered = text("simulations/src/invariants.rs");
+    let (_, catalogue) = registered.split_once("catalogue![").expect("the catalogue");
+    for module in modules(INVARIANTS).into_iter().filter(|m| m != "test_bench") {
+        assert!(catalogue.contains(&format!("    {module},")), "{module} is not in CATALOGUE");
+        let file = text(&format!("{INVARIANTS}{module}.rs"));
+        assert!(
+            file.contains("is_seen() {") || file.contains("are_seen() {"),
+            "{module}: no violation"
+        );
+    }
+    let library = text("simulations/src/library.rs");
+    let experiments = crate::workspace::files();
+    let experiments = experiments.iter().filter_map(|f| f.strip_prefix("simulations/experiments/"));
+    for experiment in experiments {
+        assert!(library.contains(&format!("experiments/{experiment}\")")), "{experiment}");
+    }
+}
+
+#[test]
 fn every_detector_file_is_in_the_catalogue() {
     let registered = text(&format!("{DETECTORS}mod.rs"));
     let modules = modules(DETECTORS);

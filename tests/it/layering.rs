@@ -30,7 +30,20 @@ const LAYERS: &[(&str, &[&str])] = &[
             "cluster",
         ],
     ),
-    ("simulations", &["threat", "flow", "intake", "detection", "learning", "store", "node"]),
+    (
+        "simulations",
+        &[
+            "threat",
+            "flow",
+            "intake",
+            "detection",
+            "learning",
+            "regions",
+            "store",
+            "cluster",
+            "node",
+        ],
+    ),
     // The command knows the node, not its actors.
     ("watchfire", &["threat", "intake", "detection", "learning", "store", "node", "simulations"]),
 ];

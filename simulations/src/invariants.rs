@@ -1,0 +1,187 @@
+//! What must hold in every run, whatever breaks: each invariant with its name, where it comes from,
+//! and a checker that reads a [`Journal`]. To add one: a file in `invariants/` and its line in
+//! [`CATALOGUE`].
+
+mod bundles_in_use;
+mod converges;
+mod counts_once;
+mod effects_in_order;
+mod epochs_grow;
+mod events_in_order;
+mod every_event_judged;
+mod falls_back;
+mod judged_once;
+mod learned_returns;
+mod nothing_lost;
+mod one_history;
+mod one_owner;
+mod queues_bounded;
+mod registry_linearizable;
+mod serves_again;
+mod shedding_counted;
+mod sound;
+mod tree_whole;
+mod two_of_three;
+mod words_kept;
+
+use crate::experiment::Invariants;
+use crate::journal::{Entry, Journal, What};
+use crate::plan::{Micros, Plan};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// An invariant.
+pub struct Invariant {
+    /// Its short name, as in reports.
+    pub id: &'static str,
+    /// What must hold.
+    pub says: &'static str,
+    /// Where the promise is made.
+    pub source: &'static str,
+    /// Of liveness: how long it may take.
+    pub bound: Option<Duration>,
+    /// Looks for a violation.
+    pub check: fn(&Case<'_>) -> Finding,
+}
+
+/// What a checker sees.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What happened.
+    pub journal: &'a Journal,
+    /// The bound of this invariant, in this experiment.
+    pub bound: Micros,
+}
+
+/// What a checker found.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finding {
+    /// It held, in so many cases.
+    Held(u64),
+    /// It did not.
+    Broken {
+        /// When, first.
+        at: Micros,
+        /// What happened.
+        what: String,
+        /// Entries of the journal that show it.
+        evidence: Vec<usize>,
+    },
+}
+
+impl Finding {
+    fn broken(at: Micros, what: impl Into<String>, evidence: impl Into<Vec<usize>>) -> Self {
+        Self::Broken { at, what: what.into(), evidence: evidence.into() }
+    }
+
+    /// Whether it held.
+    pub const fn held(&self) -> bool {
+        matches!(self, Self::Held(_))
+    }
+}
+
+impl Case<'_> {
+    fn entries(&self) -> impl Iterator<Item = (usize, &Entry)> {
+        self.journal.entries.iter().enumerate()
+    }
+
+    /// When the liveness phase began.
+    fn healed(&self) -> Option<Micros> {
+        let heals = |e: &&Entry| matches!(e.what, What::Heals { .. });
+        self.journal.entries.iter().rev().find(heals).map(|e| e.at)
+    }
+
+    /// Nodes that were up and ran at the end, and since when without a break.
+    fn up_at_end(&self) -> Vec<Option<Micros>> {
+        let mut up = vec![None; self.plan.nodes.len()];
+        for (_, entry) in self.entries() {
+            let Some(node) = entry.who.map(|w| w as usize).filter(|w| *w < up.len()) else {
+                continue;
+            };
+            match entry.what {
+                What::Up | What::Resumed => up[node] = Some(entry.at),
+                What::Down | What::Paused => up[node] = None,
+                _ => {}
+            }
+        }
+        up
+    }
+
+    /// Nodes that have been up, with all links mended, for the bound.
+    fn settled(&self) -> BTreeSet<u32> {
+        let Some(healed) = self.healed() else { return BTreeSet::new() };
+        let long = |since: &Option<Micros>| {
+            since.is_some_and(|since| since.max(healed) + self.bound <= self.plan.end())
+        };
+        let up = self.up_at_end();
+        (0u32..).zip(up).filter(|(_, since)| long(since)).map(|(node, _)| node).collect()
+    }
+}
+
+macro_rules! catalogue {
+    ($($module:ident),+ $(,)?) => {
+        /// All of them.
+        pub const CATALOGUE: &[Invariant] = &[$($module::INVARIANT),+];
+    };
+}
+
+catalogue![
+    registry_linearizable,
+    nothing_lost,
+    one_history,
+    bundles_in_use,
+    epochs_grow,
+    converges,
+    words_kept,
+    counts_once,
+    every_event_judged,
+    judged_once,
+    events_in_order,
+    effects_in_order,
+    one_owner,
+    falls_back,
+    learned_returns,
+    two_of_three,
+    tree_whole,
+    queues_bounded,
+    shedding_counted,
+    sound,
+    serves_again,
+];
+
+/// What should happen in some run, or the runs say nothing of it.
+pub const SOMETIMES: [(&str, &str); 16] = [
+    ("leader-changed", "another node began to lead"),
+    ("split-vote", "an election ended without a leader"),
+    ("stale-owner-refused", "an effect of a former owner was refused"),
+    ("lease-lapsed", "an owner stopped since its lease had lapsed"),
+    ("renewal-refused", "a node asked for a lease of what it does not own"),
+    ("snapshot-installed", "a node was so far behind that it got a snapshot"),
+    ("shed", "events found no room and were shed"),
+    ("known-record-told-again", "a record was told that was known"),
+    ("difference-repaired", "a comparison repaired a difference"),
+    ("closed-threat-collected", "a closed threat was removed for good"),
+    ("away-node-threw-away", "a node that was away for long threw its state away"),
+    ("gossip-of-another-floor-refused", "nodes with different floors met"),
+    ("event-known-by-its-offset", "events came again and were not judged again"),
+    ("supervisor-escalated", "a supervisor gave up and its own one mended it"),
+    ("disk-error-ended-node", "a disk failed and its node ended"),
+    ("rules-decided", "the rules decided alone"),
+];
+
+/// The finding of each invariant.
+pub fn check(plan: &Plan, journal: &Journal, said: &Invariants) -> Vec<(&'static str, Finding)> {
+    let one = |invariant: &Invariant| {
+        let bound = said.bound(invariant.id, invariant.bound.unwrap_or_default());
+        let bound = bound.as_micros() as Micros;
+        (invariant.id, (invariant.check)(&Case { plan, journal, bound }))
+    };
+    CATALOGUE.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod test_bench;
