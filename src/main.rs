@@ -25,6 +25,7 @@ mod picture;
 mod playbook;
 mod region;
 mod send;
+mod simulate;
 mod threats;
 mod train;
 mod up;
@@ -123,6 +124,9 @@ enum Command {
     Config(config::Config),
     /// Measure throughput, latency and memory of the whole path and of each stage
     Bench(bench::Arguments),
+    /// Break a cluster by seed and see what holds
+    #[command(subcommand)]
+    Simulate(Box<simulate::Simulate>),
     /// Print a shell completion script
     #[command(after_help = COMPLETIONS)]
     Completions {
@@ -134,7 +138,14 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| {
+        let simulates = std::env::args_os().nth(1).is_some_and(|first| first == "simulate");
+        // What `simulate` ends with says what it found, and 2 is one of these.
+        let code =
+            if simulates && error.use_stderr() { simulate::USAGE } else { error.exit_code() as u8 };
+        let _ = error.print();
+        std::process::exit(code.into())
+    });
     // openraft calls each try to reach a node that is down an error; status tells who is.
     let level = ["error,ractor=off,openraft=off", "info,ractor=off,openraft=warn", "debug"]
         [usize::from(cli.verbose.min(2))];
@@ -167,6 +178,7 @@ fn main() -> ExitCode {
         Command::Ca(what) => ca::run(&what),
         Command::Config(what) => config::run(&what),
         Command::Bench(arguments) => bench::run(&arguments),
+        Command::Simulate(what) => Ok(simulate::run(&what)),
         Command::Completions { shell } => {
             clap_complete::generate(
                 shell,

@@ -1,0 +1,152 @@
+//! One run: again, step by step, or smaller.
+
+use super::{Replay, Shrink};
+use anyhow::{Context, Result, bail};
+use simulations::invariants::Finding;
+use simulations::journal::Entry;
+use simulations::plan::Plan;
+use simulations::report::{FORMAT, File, name};
+use simulations::run::{Run, Verdict};
+use simulations::shrink;
+use simulations::world::World;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Instant;
+
+fn read(path: &Path) -> Result<File> {
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    let file: File = serde_json::from_str(&text)
+        .with_context(|| format!("{} is no report of a run", path.display()))?;
+    if file.format != FORMAT {
+        bail!("{}: format {} is not {FORMAT}", path.display(), file.format);
+    }
+    Ok(file)
+}
+
+pub fn replay(arguments: &Replay) -> Result<Verdict> {
+    let file = read(&arguments.report)?;
+    let run = Run::of(&file.plan, &file.experiment);
+    let trace = format!("{:016x}", run.trace);
+    if trace == file.trace_hash {
+        println!("seed {}: the same {} events again, trace {trace}", file.seed, run.steps);
+    } else {
+        println!(
+            "seed {}: not the same run: trace {trace}, the report has {}. Another version of the \
+             program gives another run of a plan",
+            file.seed, file.trace_hash
+        );
+        first_difference(&file, &run);
+    }
+    let broken = run.broken();
+    let until = arguments.until.or(match broken {
+        Some((_, Finding::Broken { at, .. })) => Some(*at),
+        _ => None,
+    });
+    let until = until.unwrap_or(file.plan.end()).min(file.plan.end());
+    let mut world = World::new(&file.plan);
+    world.run_until(until);
+    show(&file.plan, &world, until, arguments);
+    if let Some((id, Finding::Broken { at, what, .. })) = broken {
+        println!("\n{id} is broken at {:.6} s: {what}", *at as f64 / 1e6);
+    }
+    Ok(run.verdict())
+}
+
+/// The first line of the report's timeline that is another one now.
+fn first_difference(file: &File, run: &Run) {
+    for line in &file.timeline {
+        let now = run.journal.entries.get(line.place);
+        let same = now.is_some_and(|entry| {
+            entry.at == line.at
+                && serde_json::to_value(&entry.what).is_ok_and(|what| what == line.what)
+        });
+        if !same {
+            println!(
+                "  first difference, event {}: {:.6} s {}",
+                line.place,
+                line.at as f64 / 1e6,
+                line.what
+            );
+            if let Some(entry) = now {
+                println!("  is now:         {}", words(&file.plan, entry));
+            }
+            return;
+        }
+    }
+}
+
+fn words(plan: &Plan, entry: &Entry) -> String {
+    let who = entry.who.map(|who| name(plan, who)).unwrap_or_default();
+    let what = serde_json::to_string(&entry.what).unwrap_or_default();
+    format!("{:12.6} s  {who:10} {what}", entry.at as f64 / 1e6)
+}
+
+fn show(plan: &Plan, world: &World<'_>, until: u64, arguments: &Replay) {
+    let entries = &world.journal().entries;
+    let first = entries.len().saturating_sub(arguments.last);
+    println!("\nthe last events before {:.6} s:", until as f64 / 1e6);
+    for entry in &entries[first..] {
+        println!("{}", words(plan, entry));
+        if arguments.step {
+            let _ = std::io::stdout().flush();
+            let mut line = String::new();
+            if std::io::stdin().read_line(&mut line).unwrap_or(0) == 0 {
+                break;
+            }
+        }
+    }
+    println!(
+        "\n{:12} {:7} {:>6} {:>8} {:>7} {:>8}",
+        "node", "is", "term", "applied", "acts", "threats"
+    );
+    for state in world.states() {
+        println!(
+            "{:12} {:7} {:>6} {:>8} {:>7} {:>8}{}",
+            state.name,
+            state.standing,
+            state.term,
+            state.applied,
+            state.acting,
+            state.threats,
+            if state.leads { "  leads" } else { "" }
+        );
+    }
+}
+
+pub fn shrink(arguments: &Shrink) -> Result<Verdict> {
+    let file = read(&arguments.report)?;
+    let began = Instant::now();
+    let Some(shrunk) = shrink::shrink(&file.plan, &file.experiment, arguments.runs) else {
+        println!("seed {} breaks nothing: there is nothing to shrink", file.seed);
+        return Ok(Verdict::Pass);
+    };
+    let run = Run::of(&shrunk.plan, &file.experiment);
+    println!(
+        "{} is still broken with {} of {} faults and {} operations; {} runs in {:.1} s",
+        shrunk.invariant,
+        shrunk.plan.faults.len(),
+        file.plan.faults.len(),
+        shrunk.operations,
+        shrunk.runs,
+        began.elapsed().as_secs_f64()
+    );
+    for fault in &shrunk.plan.faults {
+        println!(
+            "  {} {:?} for {} ms: {:?}",
+            fault.id,
+            fault.when,
+            fault.lasts / 1_000,
+            fault.action
+        );
+    }
+    let out = arguments.out.clone().unwrap_or_else(|| {
+        let stem = arguments.report.file_stem().unwrap_or_default().to_string_lossy();
+        arguments.report.with_file_name(format!("{stem}-small.json"))
+    });
+    let small = simulations::report::file(&run, &file.experiment, None);
+    std::fs::write(&out, serde_json::to_string(&small)?)
+        .with_context(|| format!("{} cannot be written", out.display()))?;
+    println!("  {}", out.display());
+    Ok(Verdict::Fail)
+}
