@@ -14,6 +14,8 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(case: &Case<'_>) -> Finding {
     let mut judged: BTreeMap<(u32, bool, u32), BTreeSet<u64>> = BTreeMap::new();
+    // Of what a node judged and did not write down before it ended there is no entry.
+    let slack = in_flight(case);
     let mut checked = 0;
     for (at, entry) in case.entries() {
         match entry.what {
@@ -23,8 +25,6 @@ fn check(case: &Case<'_>) -> Finding {
             }
             What::Counted { host, known_bad, source, verdicts } => {
                 let events = judged.get(&(host, known_bad, source)).map_or(0, BTreeSet::len);
-                // Of what a node judged and did not write down before it ended there is no entry.
-                let slack = in_flight(case);
                 if verdicts > events as u64 + slack {
                     let what = format!("{verdicts} verdicts are counted of {events} events");
                     return Finding::broken(entry.at, what, [at]);
