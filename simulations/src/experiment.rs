@@ -146,13 +146,11 @@ pub struct Reports {
     pub html: bool,
     /// The same as JSON, which can be replayed.
     pub json: bool,
-    /// Shrink the first failure of each invariant.
-    pub shrink: bool,
 }
 
 impl Default for Reports {
     fn default() -> Self {
-        Self { html: true, json: true, shrink: true }
+        Self { html: true, json: true }
     }
 }
 

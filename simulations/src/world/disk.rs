@@ -61,7 +61,7 @@ pub struct Disk {
     pub ledger: BTreeMap<(u32, u32), Judged>,
     /// How often it was opened.
     pub opened: u64,
-    /// Client number of the node's own commands.
+    /// It takes the place of one that is gone: its node votes no more.
     pub lost: bool,
     /// Time that a sync takes.
     pub takes: (Micros, Micros),
@@ -131,8 +131,8 @@ impl Disk {
         self.log.clear();
     }
 
-    /// The log begins after `base` from now on.
-    pub fn log_from(&mut self, _base: u64, log: &VecDeque<Rc<Entry>>) {
+    /// The log is this, after the snapshot.
+    pub fn log_from(&mut self, log: &VecDeque<Rc<Entry>>) {
         self.log.clone_from(log);
     }
 

@@ -124,11 +124,10 @@ pub fn founding(plan: &Plan) -> ControlLog {
     for region in &plan.regions {
         run(&mut log, Command::AddRegion { region: region.as_str().into() });
     }
-    for (at, node) in plan.nodes.iter().enumerate() {
+    for at in 0..plan.nodes.len() {
         let id = at as u64 + 1;
         run(&mut log, joining(plan, at, id, 1));
         run(&mut log, Command::AdmitNode { node: id });
-        let _ = node;
     }
     for command in regions::spread::commands(&log) {
         run(&mut log, command);

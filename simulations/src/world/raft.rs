@@ -336,7 +336,7 @@ impl Raft {
         self.log.drain(..(applied - self.base.0) as usize);
         self.base = snapshot.last;
         disk.snapshot = Some(snapshot.clone());
-        disk.log_from(self.base.0, &self.log);
+        disk.log_from(&self.log);
         self.snapshot = Some(snapshot);
     }
 }

@@ -110,9 +110,9 @@ impl World<'_> {
                 }
                 Shape::Bridge => {
                     let order = self.drawn(fault, all.len() / 2);
-                    let Some((bridge, half)) = order.split_first() else { return Vec::new() };
+                    // The first one reaches both halves.
+                    let Some((_, half)) = order.split_first() else { return Vec::new() };
                     let rest = all.iter().filter(|n| !order.contains(n)).copied().collect();
-                    let _ = bridge;
                     pairs(&[half.to_vec(), rest], direction)
                 }
                 Shape::Ring => {
