@@ -167,6 +167,15 @@ impl Entity {
         })
     }
 
+    /// Lends its text, as it is shown. That of an IPv4 address is made on the stack.
+    pub fn with_text<R>(&self, tell: impl FnOnce(&str) -> R) -> R {
+        match self {
+            Self::Host(Host::Ip(IpAddr::V4(a))) => tell(v4_text(*a, &mut [0; V4_TEXT])),
+            Self::Host(Host::Ip(IpAddr::V6(a))) => tell(&a.to_string()),
+            Self::Host(Host::Name(text)) | Self::User(text) | Self::Source(text) => tell(text),
+        }
+    }
+
     /// `host`, `user` or `source`.
     pub const fn kind(&self) -> &'static str {
         match self {
@@ -211,6 +220,8 @@ mod tests {
             let v6 = Host::Ip(IpAddr::V6(Ipv6Addr::from_bits(wide)));
             for host in [v4, v6, Host::parse(&name)] {
                 let text = Text::from(host.to_string());
+                let lent = Entity::Host(host.clone()).with_text(|lent| lent == text);
+                prop_assert!(lent);
                 let bytes = codec::encode(1, &host).unwrap();
                 prop_assert_eq!(&bytes, &codec::encode(1, &text).unwrap());
                 prop_assert_eq!(codec::decode::<Host>(1, &bytes).unwrap(), host);

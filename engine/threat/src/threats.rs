@@ -139,15 +139,13 @@ impl<'de> Deserialize<'de> for ThreatId {
 impl ThreatId {
     /// The id of what `entity` did of `class` in that event-time hour.
     pub fn of(entity: &Entity, class: ThreatClass, hour: i64) -> Self {
-        let mut h = blake3::Hasher::new();
-        h.update(entity.kind().as_bytes());
-        h.update(&[0]);
-        h.update(entity.to_string().as_bytes());
-        h.update(&[0]);
-        h.update(class.name().as_bytes());
-        h.update(&hour.to_le_bytes());
+        // All in one piece: it is short, and hashing it in parts takes several times as long.
+        let hour = hour.to_le_bytes();
+        let (kind, name) = (entity.kind().as_bytes(), class.name().as_bytes());
+        let bytes =
+            entity.with_text(|text| [kind, text.as_bytes(), &[name, &hour].concat()].join(&0));
         let mut id = [0u8; 16];
-        id.copy_from_slice(&h.finalize().as_bytes()[..16]);
+        id.copy_from_slice(&blake3::hash(&bytes).as_bytes()[..16]);
         Self(u128::from_le_bytes(id))
     }
 }

@@ -219,7 +219,7 @@ impl World<'_> {
         let now = self.wall(run);
         if taken {
             for record in records {
-                match run.threats.receive(record.clone(), &mut run.stamps, now) {
+                match run.threats.receive(record, &mut run.stamps, now) {
                     Ok(Taken::NoRoom) | Err(_) => taken = false,
                     Ok(Taken::Known) => self.sometimes("known-record-told-again"),
                     Ok(_) => {}

@@ -6,6 +6,7 @@ use super::limits::{ASSIGNEE_BYTES, ENTITY_BYTES, TEXT_BYTES};
 use super::sample::{Sample, cut};
 use crate::clock::Ahead;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use threat::entity::Entity;
 use threat::mutants::{Mutant, is_live};
 use threat::{DetectorKind, Severity, Text, Threat, ThreatClass, ThreatId, Timestamp, codec};
@@ -94,6 +95,18 @@ pub struct Record {
     handling: Option<Box<Handling>>,
 }
 
+impl From<Record> for Cow<'_, Record> {
+    fn from(record: Record) -> Self {
+        Cow::Owned(record)
+    }
+}
+
+impl<'a> From<&'a Record> for Cow<'a, Record> {
+    fn from(record: &'a Record) -> Self {
+        Cow::Borrowed(record)
+    }
+}
+
 /// The bit of a detector in [`Record::voters`].
 pub const fn bit(detector: DetectorKind) -> u16 {
     1 << detector as u16
@@ -166,10 +179,19 @@ impl Record {
         }
     }
 
-    /// What is wrong with a record that came from elsewhere.
-    pub(super) fn check(&self) -> Result<(), Error> {
+    /// What its id follows from.
+    fn named(&self) -> (&Entity, ThreatClass, i64) {
+        (&self.entity, self.class, self.first_seen.hour())
+    }
+
+    /// What is wrong with a record that came from elsewhere. `known` is one of the same id that
+    /// was checked before.
+    pub(super) fn check(&self, known: Option<&Self>) -> Result<(), Error> {
         let id = self.id;
-        if ThreatId::of(&self.entity, self.class, self.first_seen.hour()) != id {
+        // What the id follows from is compared sooner than hashed.
+        let (entity, class, hour) = self.named();
+        let same = known.is_some_and(|known| known.named() == (entity, class, hour));
+        if !same && ThreatId::of(entity, class, hour) != id {
             return Err(Error::Foreign { id });
         }
         let what = if !(self.score.is_finite() && self.score.is_sign_positive()) {
@@ -182,7 +204,7 @@ impl Record {
             "its counts are out of order"
         } else if !(self.targets.is_valid() && self.rules.is_valid()) {
             "a sample is none"
-        } else if self.entity.to_string().len() > ENTITY_BYTES
+        } else if self.entity.with_text(str::len) > ENTITY_BYTES
             || self.technique.as_ref().is_some_and(|t| t.len() > TEXT_BYTES)
         {
             "a name is too long"
@@ -267,7 +289,7 @@ impl Record {
     /// [`Error`].
     pub fn decode(bytes: &[u8]) -> Result<Self, Error> {
         let record: Self = codec::decode(FORMAT, bytes)?;
-        record.check()?;
+        record.check(None)?;
         Ok(record)
     }
 }

@@ -257,7 +257,7 @@ fn long_texts_are_cut_alike_and_long_names_refused() {
     let record = Record::of(&threat, count);
     let kept = record.targets.iter().next().unwrap();
     assert!(kept.len() <= limits::TEXT_BYTES && long.starts_with(&**kept));
-    assert!(record.check().is_ok());
+    assert!(record.check(None).is_ok());
     let endless = threat_of(Entity::User("x".repeat(limits::ENTITY_BYTES + 1).into()));
     assert!(state([]).take(Record::of(&endless, count)).is_err());
 }
