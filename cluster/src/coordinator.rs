@@ -10,12 +10,14 @@ mod clock;
 mod duties;
 pub mod limits;
 mod ownership;
+mod table;
 mod view;
 
 pub use beat::{Beat, Load};
 pub use carried::CheckpointAges;
 pub use clock::{Clock, TokioClock};
-pub use ownership::{Fences, Owned, Ownership};
+pub use ownership::{Fences, Ownership};
+pub use table::Owned;
 pub use view::{Held, Link, Move, Moves, View, WorkloadView};
 
 use regions::agreement::{Agreement, Report, Subject, dead_subjects};
@@ -112,26 +114,35 @@ impl Coordinator {
             // The log has no more nodes than can be watched, and those that left are forgotten.
             let _ = self.detector.watch(now, *id);
         }
-        let gone: Vec<u64> =
-            self.detector.view(now).into_keys().filter(|id| !present.contains_key(id)).collect();
+        let gone: Vec<u64> = self.detector.peers().filter(|id| !present.contains_key(id)).collect();
         for id in gone {
             self.detector.forget(id);
             self.heard.remove(&id);
         }
-        // Consensus has far fewer voters than can report; else the former ones stay.
-        let _ = self.agreement.set_voters(voters.iter().map(|id| Subject::Node(*id)).collect());
-        let workloads = log.workloads().all();
-        self.moved.retain(|number, _| workloads.contains_key(number));
-        for (number, workload) in workloads {
-            let known = self.moved.entry(*number).or_insert((workload.epoch, now));
-            if known.0 != workload.epoch {
-                *known = (workload.epoch, now);
-            }
+        let subjects = voters.iter().map(|id| Subject::Node(*id));
+        if !subjects.clone().eq(self.agreement.voters().iter().cloned()) {
+            // Consensus has far fewer voters than can report; else the former ones stay.
+            let _ = self.agreement.set_voters(subjects.collect());
         }
-        let admitted = present.iter().filter(|(_, n)| n.admitted).map(|(id, _)| *id).collect();
-        if admitted != self.admitted.0 {
-            self.admitted = (admitted, now);
+        let epochs = log.workloads().all().iter().map(|(number, w)| (*number, w.epoch));
+        // Most of the time nothing moved, and looking for each workload is dear.
+        if !epochs.clone().eq(self.moved.iter().map(|(number, (epoch, _))| (*number, *epoch))) {
+            self.note_moved(now, epochs);
         }
+        let admitted = present.iter().filter(|(_, n)| n.admitted).map(|(id, _)| id);
+        if !admitted.clone().eq(&self.admitted.0) {
+            self.admitted = (admitted.copied().collect(), now);
+        }
+    }
+
+    /// Since when workloads are where they are.
+    fn note_moved(&mut self, now: Duration, epochs: impl Iterator<Item = (u32, u64)>) {
+        let before = std::mem::take(&mut self.moved);
+        let since = |(number, epoch): (u32, u64)| {
+            let known = before.get(&number).filter(|(known, _)| *known == epoch);
+            (number, known.copied().unwrap_or((epoch, now)))
+        };
+        self.moved = epochs.map(since).collect();
     }
 
     /// Time passes. Says whether somebody is taken for something else now.
@@ -139,8 +150,7 @@ impl Coordinator {
         let mut changes = Vec::new();
         self.detector.tick(now, &mut changes);
         self.tell(&changes);
-        let view = self.agreement.view(now);
-        let sound = view.sound >= view.majority;
+        let sound = self.agreement.is_sound(now);
         self.sound = sound.then(|| self.sound.unwrap_or(now));
         !changes.is_empty()
     }
@@ -206,6 +216,7 @@ impl Coordinator {
         let orders = orders::all(log.settings());
         let cut = region.is_none_or(|region| orders.get(region) == Some(&Order::Isolate));
         let grantor = self.grantor(now, term);
+        grantor.forget_removed(log.workloads());
         let answer = |renewal: &Renewal| {
             let answer = match cut {
                 true => Answer::NotTheOwner,

@@ -3,31 +3,15 @@
 use super::carried::Carried;
 use super::clock::Clock;
 use super::limits::{ASK_AGAIN, WORKLOADS};
+use super::table::{Owned, Table};
 use super::view::Held;
 use regions::control_log::{ControlLog, Workloads};
 use regions::lease::{Answer, Fence, Lease, Refused, Renewal, Terms};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use threat::mutants::{Mutant, is_live};
 use tokio::sync::watch;
-
-/// A workload with its owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owned {
-    /// Which.
-    pub workload: u32,
-    /// The owner's id.
-    pub node: u64,
-    /// The owner's name.
-    pub name: String,
-    /// The owner's region.
-    pub region: String,
-    /// Where the owner listens.
-    pub address: String,
-    /// Under which epoch it owns it.
-    pub epoch: u64,
-}
 
 /// Who owns what as this node knows it, and for what it may act itself. Cheap to clone.
 #[derive(Clone)]
@@ -41,38 +25,6 @@ pub(super) struct Shared {
     leases: Mutex<BTreeMap<u32, Kept>>,
     told: watch::Sender<u64>,
     pub(super) carried: Mutex<Carried>,
-}
-
-#[derive(Default)]
-struct Table {
-    /// The workload of each shard that has one.
-    shards: BTreeMap<u32, u32>,
-    /// All there are.
-    workloads: BTreeSet<u32>,
-    /// Those that have an owner.
-    owned: BTreeMap<u32, Arc<Owned>>,
-}
-
-impl Table {
-    fn of(log: &ControlLog) -> Self {
-        let (nodes, mut new) = (log.nodes().present(), Self::default());
-        for (number, workload) in log.workloads().all() {
-            new.workloads.insert(*number);
-            new.shards.extend(workload.shards.iter().map(|shard| (*shard, *number)));
-            if let Some((id, node)) = workload.owner.and_then(|id| Some((id, nodes.get(&id)?))) {
-                let owned = Owned {
-                    workload: *number,
-                    node: id,
-                    name: node.name.to_string(),
-                    region: node.region.to_string(),
-                    address: node.address.to_string(),
-                    epoch: workload.epoch,
-                };
-                new.owned.insert(*number, Arc::new(owned));
-            }
-        }
-        new
-    }
 }
 
 /// A lease of this node.
@@ -123,13 +75,27 @@ impl Ownership {
 
     /// All that this node may act for now, with the epoch.
     pub fn acting(&self) -> BTreeMap<u32, u64> {
-        self.leases_held().into_iter().map(|(workload, held)| (workload, held.epoch)).collect()
+        let mut all = BTreeMap::new();
+        self.each_acting(|workload, epoch| {
+            all.insert(workload, epoch);
+        });
+        all
     }
 
     /// Tells of each change: of owners, and of what this node may act for. That a lease has lapsed
     /// is told a little late; [`Self::acts`] knows it at once.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.0.told.subscribe()
+    }
+
+    /// Tells of all that this node may act for now, with the epoch, by number.
+    pub fn each_acting(&self, mut tell: impl FnMut(u32, u64)) {
+        let now = self.0.clock.now();
+        for (workload, kept) in self.leases().iter() {
+            if kept.lease.may_act(now) {
+                tell(*workload, kept.lease.epoch());
+            }
+        }
     }
 
     pub(super) fn leases_held(&self) -> BTreeMap<u32, Held> {
@@ -146,19 +112,25 @@ impl Ownership {
     /// has to be told.
     pub fn learn(&self, log: &ControlLog) -> Vec<(u32, u64)> {
         let me = self.0.me;
-        let new = self.changed(log).then(|| Table::of(log));
+        let new = {
+            let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
+            (!table.is_of(log)).then(|| Table::of(log))
+        };
         let mut given_up = Vec::new();
         let mut leases = self.leases();
         let mine = |n: &u32, epoch: u64| {
             log.workloads().all().get(n).is_some_and(|w| w.owner == Some(me) && w.epoch == epoch)
         };
-        leases.retain(|number, kept| {
-            let stays = mine(number, kept.lease.epoch());
-            if !stays {
-                given_up.push(kept.lease.give_up());
-            }
-            stays
-        });
+        // Most of the time all stay.
+        if !leases.iter().all(|(number, kept)| mine(number, kept.lease.epoch())) {
+            leases.retain(|number, kept| {
+                let stays = mine(number, kept.lease.epoch());
+                if !stays {
+                    given_up.push(kept.lease.give_up());
+                }
+                stays
+            });
+        }
         let present = log.nodes().present().contains_key(&me);
         let owned = log.workloads().all().iter().filter(|(_, w)| present && w.owner == Some(me));
         for (number, workload) in owned {
@@ -184,32 +156,6 @@ impl Ownership {
             self.tell();
         }
         given_up
-    }
-
-    /// Whether the log says something else than the table. Asked ten times a second, so that it
-    /// makes nothing.
-    fn changed(&self, log: &ControlLog) -> bool {
-        let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
-        let (nodes, all) = (log.nodes().present(), log.workloads().all());
-        let mut owned = table.owned.iter();
-        for (number, workload) in all {
-            let Some((id, node)) = workload.owner.and_then(|id| Some((id, nodes.get(&id)?))) else {
-                continue;
-            };
-            let same = owned.next().is_some_and(|(known, owned)| {
-                *known == *number
-                    && (owned.node, owned.epoch) == (id, workload.epoch)
-                    && *owned.name == *node.name
-                    && *owned.region == *node.region
-                    && *owned.address == *node.address
-            });
-            if !same {
-                return true;
-            }
-        }
-        // A workload keeps its shards for its life.
-        let numbers = table.workloads.iter().eq(all.keys());
-        owned.next().is_some() || !numbers
     }
 
     /// Renewals that are due, to be sent at once.

@@ -129,6 +129,11 @@ impl Agreement {
         Ok(())
     }
 
+    /// Who has a vote.
+    pub const fn voters(&self) -> &BTreeSet<Subject> {
+        &self.voters
+    }
+
     /// Takes a report in the place of the voter's last one.
     ///
     /// # Errors
@@ -156,7 +161,7 @@ impl Agreement {
 
     /// The same with how it came to be.
     pub fn view(&self, now: Duration) -> View {
-        let mut view = View { majority: self.voters.len() / 2 + 1, ..View::default() };
+        let mut view = View { majority: self.majority(), ..View::default() };
         for voter in &self.voters {
             match self.fresh(now, voter) {
                 None => drop(view.silent.insert(voter.clone())),
@@ -175,6 +180,16 @@ impl Agreement {
             view.failed.extend(view.deaf.iter().cloned());
         }
         view
+    }
+
+    /// Whether a majority of the voters is neither deaf nor silent.
+    pub fn is_sound(&self, now: Duration) -> bool {
+        let heard = self.voters.iter().filter_map(|voter| self.fresh(now, voter));
+        heard.filter(|report| !self.is_deaf(report)).count() >= self.majority()
+    }
+
+    fn majority(&self) -> usize {
+        self.voters.len() / 2 + 1
     }
 
     fn refusal(&self, report: &Report) -> Option<Error> {
@@ -198,7 +213,7 @@ impl Agreement {
     /// Whether the voter hears no majority, itself included.
     fn is_deaf(&self, report: &Report) -> bool {
         let hears = |v: &&Subject| **v == report.voter || !report.dead.contains(*v);
-        self.voters.iter().filter(hears).count() < self.voters.len() / 2 + 1
+        self.voters.iter().filter(hears).count() < self.majority()
     }
 }
 
@@ -210,6 +225,9 @@ fn check_voters(voters: &BTreeSet<Subject>) -> Result<(), Error> {
 /// region without such nodes is not dead, but empty.
 pub fn dead_subjects(nodes: &Nodes, dead: &BTreeSet<u64>) -> BTreeSet<Subject> {
     let mut subjects = BTreeSet::new();
+    if dead.is_empty() {
+        return subjects;
+    }
     for region in nodes.regions() {
         let mut here =
             nodes.present().iter().filter(|(_, n)| n.admitted && n.region == *region).peekable();

@@ -156,7 +156,9 @@ impl FailureDetector {
             self.strangers += 1;
             return;
         };
-        let (from, phi) = (known.state, known.phi(awake, settings));
+        let from = known.state;
+        // One that is alive stays so with a heartbeat: nobody is told of its phi.
+        let phi = if from == State::Alive { 0.0 } else { known.phi(awake, settings) };
         known.heartbeat(awake, settings);
         told(peer, from, known.state, phi, changes);
     }
@@ -166,6 +168,9 @@ impl FailureDetector {
     pub fn tick(&mut self, now: Duration, changes: &mut Vec<Change>) {
         self.run(now);
         for (peer, known) in &mut self.peers {
+            if known.is_in_time(self.awake, &self.settings) {
+                continue;
+            }
             let (from, phi) = (known.state, known.phi(self.awake, &self.settings));
             known.tick(self.awake, phi, &self.settings);
             told(*peer, from, known.state, phi, changes);
@@ -186,6 +191,11 @@ impl FailureDetector {
     /// The peers that are taken for dead.
     pub fn dead(&self) -> impl Iterator<Item = u64> + '_ {
         self.peers.iter().filter(|(_, p)| p.state == State::Dead).map(|(id, _)| *id)
+    }
+
+    /// The peers that are watched.
+    pub fn peers(&self) -> impl Iterator<Item = u64> + '_ {
+        self.peers.keys().copied()
     }
 
     /// All peers, for people.

@@ -40,8 +40,18 @@ impl Peer {
         self.window.phi(awake.saturating_sub(self.silent_from), settings)
     }
 
+    /// Whether it is silent for no longer than a peer may be that beats as it should: its phi is
+    /// at most log10 2 then, whatever its past, and need not be worked out.
+    pub(super) fn is_in_time(&self, awake: Duration, settings: &Settings) -> bool {
+        let silence = awake.saturating_sub(self.silent_from);
+        settings.suspect >= 1.0
+            && silence <= settings.pause + settings.period
+            && silence < settings.silence
+    }
+
     pub(super) fn heartbeat(&mut self, awake: Duration, settings: &Settings) {
-        let late = self.phi(awake, settings) >= settings.suspect;
+        let late =
+            !self.is_in_time(awake, settings) && self.phi(awake, settings) >= settings.suspect;
         // A silence that was suspected is not what is usual: learnt, it would hide the next one.
         if self.beating && !late {
             self.window.push(awake.saturating_sub(self.silent_from));

@@ -50,6 +50,16 @@ impl Grantor {
         Self { terms, began: now, grants: BTreeMap::new() }
     }
 
+    /// Forgets what was granted for workloads that the log has no more. To be called before the
+    /// renewals of a message are answered.
+    pub fn forget_removed(&mut self, log: &Workloads) {
+        // Both are in order: looking for each of them took as long as all answers.
+        let mut all = log.all().keys();
+        if !self.grants.keys().all(|workload| all.any(|known| known == workload)) {
+            self.grants.retain(|workload, _| log.all().contains_key(workload));
+        }
+    }
+
     /// Answers a renewal of `node`, by the applied state; see above for what to do before. `now`
     /// is taken after that.
     pub fn renewal(
@@ -63,7 +73,6 @@ impl Grantor {
         if current.is_none_or(|w| w.owner != Some(node) || w.epoch != renewal.epoch) {
             return Answer::NotTheOwner;
         }
-        self.grants.retain(|workload, _| log.all().contains_key(workload));
         let grant = self.grant(renewal.workload, renewal.epoch);
         if grant.released {
             return Answer::NotTheOwner;
