@@ -18,6 +18,7 @@ mod faults;
 mod gossip;
 mod net;
 mod node;
+mod queue;
 mod raft;
 mod targets;
 mod verdicts;
@@ -28,12 +29,11 @@ use agreed::Agreed;
 use clients::Client;
 use cluster::coordinator::Fences;
 pub use ending::NodeState;
-use event::{Ask, Body, Event, Scheduled, Timer, Told};
+use event::{Ask, Body, Event, Timer, Told};
 use net::{Lane, Net};
 use node::{Node, Running};
+use queue::Queue;
 use regions::control_log::ControlLog;
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::rc::Rc;
 use threat::entropy::mix64;
 
@@ -47,8 +47,7 @@ const STORM: u64 = 20_000;
 pub struct World<'a> {
     plan: &'a Plan,
     now: Micros,
-    queue: BinaryHeap<Reverse<Scheduled>>,
-    order: u64,
+    queue: Queue,
     trace: u64,
     steps: u64,
     shape: raft::Shape,
@@ -67,6 +66,9 @@ pub struct World<'a> {
     /// Cluster ids that were given out.
     ids: u64,
     stopped: bool,
+    /// Rooms that are used again: messages of consensus, and leases that hold.
+    sends: Vec<(usize, raft::Message, Micros)>,
+    acting: Vec<(u32, u64)>,
 }
 
 /// What came of a run.
@@ -90,11 +92,10 @@ impl<'a> World<'a> {
         let mut world = Self {
             plan,
             now: 0,
-            queue: BinaryHeap::with_capacity(4_096),
-            order: 0,
+            queue: Queue::default(),
             trace: mix64(plan.seed),
             steps: 0,
-            shape: raft::Shape { nodes, voters, tuning: plan.tuning.clone() },
+            shape: raft::Shape::new(nodes, voters, plan.tuning.clone()),
             nodes: (0..nodes).map(|n| Node::new(plan, n)).collect(),
             net: Net::new(nodes),
             clients: Vec::new(),
@@ -107,6 +108,8 @@ impl<'a> World<'a> {
             founding,
             ids: nodes as u64,
             stopped: false,
+            sends: Vec::new(),
+            acting: Vec::new(),
         };
         for node in 0..nodes {
             world.boot(node);
@@ -127,11 +130,9 @@ impl<'a> World<'a> {
     /// Runs up to a time; whether there is more.
     pub fn run_until(&mut self, end: Micros) -> bool {
         let most = STORM * self.nodes.len() as u64 * (self.plan.end() / crate::plan::SECOND + 1);
-        while let Some(Reverse(next)) = self.queue.peek() {
-            if next.at > end || self.stopped {
-                break;
-            }
-            let Some(Reverse(Scheduled { at, event, .. })) = self.queue.pop() else { break };
+        while !self.stopped
+            && let Some((at, event)) = self.queue.pop(end)
+        {
             self.now = at;
             self.steps += 1;
             if self.steps > most {
@@ -145,8 +146,7 @@ impl<'a> World<'a> {
     }
 
     fn push(&mut self, at: Micros, event: Event) {
-        self.order += 1;
-        self.queue.push(Reverse(Scheduled { at: at.max(self.now), order: self.order, event }));
+        self.queue.push(at.max(self.now), event);
     }
 
     fn note(&mut self, who: impl Into<Option<usize>>, what: What) {

@@ -1,12 +1,14 @@
 //! What a node does with consensus: commands and reads go to the leader, what is agreed on is
 //! applied, and whoever asked is told.
 
-use super::node::{Running, joining};
+mod duties;
+
+use super::node::Running;
 use super::{Ask, Body, Lane, Timer, Told, World, raft};
 use crate::experiment::Moment;
 use crate::journal::What;
 use crate::plan::Micros;
-use regions::control_log::{Client, Command, ControlLog, Request};
+use regions::control_log::{Client, ControlLog, Request};
 use regions::lease::Renewal;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -75,7 +77,7 @@ impl Asking {
 impl World<'_> {
     pub(super) fn raft_message(&mut self, run: &mut Running, from: usize, message: raft::Message) {
         let (now, local) = (self.now, self.nodes[run.me].local(self.now));
-        let mut out = raft::Out::default();
+        let mut out = self.raft_out();
         let disk = &mut self.nodes[run.me].disk;
         run.raft.take((now, local), (from, message), disk, &self.shape, &mut out);
         self.after_raft(run, out);
@@ -83,7 +85,7 @@ impl World<'_> {
 
     pub(super) fn raft_timer(&mut self, run: &mut Running) {
         let (now, local) = (self.now, self.nodes[run.me].local(self.now));
-        let mut out = raft::Out::default();
+        let mut out = self.raft_out();
         if run.raft.leads().is_some() {
             run.raft.beat(now, &self.shape, &mut out);
         } else {
@@ -95,6 +97,11 @@ impl World<'_> {
         if !leads {
             self.raft_rings(run);
         }
+    }
+
+    /// Nothing yet.
+    fn raft_out(&mut self) -> raft::Out {
+        raft::Out { sends: std::mem::take(&mut self.sends), ..raft::Out::default() }
     }
 
     fn raft_rings(&mut self, run: &mut Running) {
@@ -111,7 +118,8 @@ impl World<'_> {
     pub(super) fn raft_synced(&mut self, run: &mut Running) {
         let disk = &mut self.nodes[run.me].disk;
         run.raft.advance(self.now, disk, &self.shape);
-        self.after_raft(run, raft::Out::default());
+        let out = self.raft_out();
+        self.after_raft(run, out);
     }
 
     fn after_raft(&mut self, run: &mut Running, out: raft::Out) {
@@ -122,9 +130,11 @@ impl World<'_> {
             let restart = self.faults.disk_restart.remove(&me).flatten();
             return self.end(me, true, restart);
         }
-        for (to, message, at) in out.sends {
+        let mut sends = out.sends;
+        for (to, message, at) in sends.drain(..) {
             self.send((me, to), Lane::Raft, at.max(self.now), Body::Raft(message));
         }
+        self.sends = sends;
         if let Some(at) = out.synced {
             self.timer_at(run, at, Timer::Synced);
         }
@@ -212,9 +222,9 @@ impl World<'_> {
             return;
         }
         let Some(round) = run.raft.confirmed(&self.shape) else { return };
-        let looks = std::mem::take(&mut run.asking.looks);
-        let (due, rest): (Vec<_>, Vec<_>) = looks.into_iter().partition(|(r, _)| *r <= round);
-        run.asking.looks = rest;
+        // Rounds grow.
+        let due = run.asking.looks.partition_point(|(r, _)| *r <= round);
+        let due: Vec<_> = run.asking.looks.drain(..due).collect();
         for (_, look) in due {
             match look {
                 Look::Read(asker, key) => {
@@ -230,7 +240,7 @@ impl World<'_> {
     }
 
     fn confirm(&mut self, run: &mut Running, look: Look) -> bool {
-        let mut out = raft::Out::default();
+        let mut out = self.raft_out();
         let Some(round) = run.raft.confirm(self.now, &self.shape, &mut out) else { return false };
         run.asking.looks.push((round, look));
         self.after_raft(run, out);
@@ -275,7 +285,7 @@ impl World<'_> {
             let key = (request.client, request.sequence);
             run.asking.waiting.entry(key).or_default().push(asker);
         }
-        let mut out = raft::Out::default();
+        let mut out = self.raft_out();
         let disk = &mut self.nodes[run.me].disk;
         run.raft.propose((self.now, requests), disk, &self.shape, &mut out);
         self.after_raft(run, out);
@@ -317,83 +327,4 @@ impl World<'_> {
             }
         }
     }
-
-    /// What a leader has to see to.
-    pub(super) fn see_to_duties(&mut self, run: &mut Running) {
-        let local = self.nodes[run.me].local(self.now);
-        if run.raft.leads().is_none() {
-            return;
-        }
-        if let Some((_, since)) = run.asking.duties {
-            if local < since + 2_000_000 {
-                return;
-            }
-            run.asking.duties = None;
-        }
-        if !run.asking.urgent && local < run.asking.looked + 500_000 {
-            return;
-        }
-        (run.asking.looked, run.asking.urgent) = (local, false);
-        let now = std::time::Duration::from_micros(local);
-        let some = !run.coordinator.duties(now, &run.log, false).is_empty();
-        if some || self.next_floor(run).is_some() {
-            run.asking.duties = Some((0, local));
-            self.confirm(run, Look::Duties);
-        }
-    }
-
-    fn do_duties(&mut self, run: &mut Running) {
-        let local = self.nodes[run.me].local(self.now);
-        let now = std::time::Duration::from_micros(local);
-        let mut commands = run.coordinator.duties(now, &run.log, true);
-        if let Some(command) = self.next_floor(run) {
-            run.links.raised = local;
-            commands.push(command);
-        }
-        if commands.is_empty() {
-            run.asking.duties = None;
-            return;
-        }
-        let some = cluster::coordinator::limits::AT_ONCE;
-        let requests: Vec<Rc<Request>> =
-            commands.into_iter().take(some).map(|c| Rc::new(own(run, c))).collect();
-        run.asking.duties = Some((requests.len(), local));
-        self.propose(run, Asker::Own, requests);
-    }
-
-    /// Asks to be a member in this life, until the log says that it is; one that is new is let in.
-    pub(super) fn join(&mut self, run: &mut Running) {
-        let incarnation = self.nodes[run.me].disk.opened;
-        let known = run.log.nodes().present().get(&run.id);
-        let command = match known {
-            Some(node) if node.incarnation == incarnation && node.admitted => return,
-            Some(node) if node.incarnation == incarnation => Command::AdmitNode { node: run.id },
-            _ => joining(self.plan, run.me, run.id, incarnation),
-        };
-        let local = self.nodes[run.me].local(self.now);
-        let waits = run.asking.joining.is_some_and(|at| local < at + 500_000);
-        if waits || (run.raft.leader.is_none() && run.raft.leads().is_none()) {
-            return;
-        }
-        run.asking.joining = Some(local);
-        let request = Rc::new(own(run, command));
-        self.asked(run, Asker::Own, Ask::Propose(request));
-    }
-
-    /// A drain begins or ends, by order of a person at the first node that runs.
-    pub(super) fn order(&mut self, command: Command) {
-        let Some(node) = (0..self.nodes.len()).find(|n| self.nodes[*n].run.is_some()) else {
-            return;
-        };
-        self.with(node, |world, run| {
-            let request = Rc::new(own(run, command));
-            world.asked(run, Asker::Own, Ask::Propose(request));
-        });
-    }
-}
-
-/// A command of the node itself.
-fn own(run: &mut Running, command: Command) -> Request {
-    run.asking.sequence += 1;
-    Request { client: run.asking.client, sequence: run.asking.sequence, command }
 }

@@ -7,7 +7,6 @@ use crate::experiment::Moment;
 use crate::journal::What;
 use crate::plan::MILLI;
 use regions::lease::{Answer, Renewal};
-use std::collections::BTreeSet;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -37,8 +36,7 @@ impl World<'_> {
     /// Takes note of what is applied.
     pub(super) fn learn(&mut self, run: &mut Running) {
         let now = self.clock(run);
-        let voters: BTreeSet<u64> = self.shape.voters.iter().map(|v| *v as u64 + 1).collect();
-        run.coordinator.learn(now, &run.log, &voters);
+        run.coordinator.learn(now, &run.log, &self.shape.ids);
         let given_up = run.ownership.learn(&run.log);
         run.learned = run.log.applied();
         if !given_up.is_empty() {
@@ -76,15 +74,17 @@ impl World<'_> {
     }
 
     fn note_acting(&mut self, run: &mut Running) {
-        let all = run.ownership.acting();
-        for (workload, epoch) in &all {
+        let mut all = std::mem::take(&mut self.acting);
+        run.ownership.each_acting(|workload, epoch| all.push((workload, epoch)));
+        let acting = all.len() as u32;
+        for (workload, epoch) in all.drain(..) {
             // Whoever may act does, at once: told when it is another one than before.
-            if self.agreed.acted.get(workload) != Some(&(*epoch, run.me)) {
-                self.agreed.acted.insert(*workload, (*epoch, run.me));
-                self.effect(run, *workload, *epoch);
+            if self.agreed.acted.get(&workload) != Some(&(epoch, run.me)) {
+                self.agreed.acted.insert(workload, (epoch, run.me));
+                self.effect(run, workload, epoch);
             }
         }
-        let acting = all.len() as u32;
+        self.acting = all;
         if acting != run.acting {
             if acting < run.acting && self.nodes[run.me].paused.is_none() {
                 self.note(run.me, What::Sometimes("lease-lapsed"));

@@ -217,9 +217,7 @@ impl World<'_> {
     /// Answers that are due, voters that are late, actors that start again.
     pub(super) fn detection_due(&mut self, run: &mut Running) {
         let (now, all) = (self.now, voters(EventClass::Flow));
-        let answers = std::mem::take(&mut run.detection.answers);
-        let (due, rest): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(at, ..)| *at <= now);
-        run.detection.answers = rest;
+        let due: Vec<_> = run.detection.answers.extract_if(.., |(at, ..)| *at <= now).collect();
         for (at, ticket, index) in due {
             let voter = all[index];
             match run.detection.voters[index] {
@@ -229,12 +227,8 @@ impl World<'_> {
                 Voter::Down => {}
             }
         }
-        let restarts = std::mem::take(&mut run.detection.restarts);
-        for (at, index) in restarts {
-            if at > now {
-                run.detection.restarts.push((at, index));
-                continue;
-            }
+        let due: Vec<_> = run.detection.restarts.extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, index) in due {
             if run.detection.voters[index] == Voter::Down {
                 run.detection.voters[index] = Voter::Up;
                 self.note(run.me, What::ActorUp { path: PATHS[index] });

@@ -122,30 +122,3 @@ pub enum Event {
     Heal,
     Flap(usize, bool),
 }
-
-/// An event in its place: those of one time come in the order in which they were made.
-pub struct Scheduled {
-    pub at: Micros,
-    pub order: u64,
-    pub event: Event,
-}
-
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        (self.at, self.order) == (other.at, other.order)
-    }
-}
-
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.order).cmp(&(other.at, other.order))
-    }
-}

@@ -37,10 +37,7 @@ impl Raft {
         if self.commit < leading.first {
             return None;
         }
-        let of = |v: &usize| if *v == self.me { leading.round } else { leading.acked[*v] };
-        let mut rounds: Vec<u64> = shape.voters.iter().map(of).collect();
-        rounds.sort_unstable_by(|a, b| b.cmp(a));
-        rounds.get(shape.majority() - 1).copied()
+        Some(shape.agreed(|v| if v == self.me { leading.round } else { leading.acked[v] }))
     }
 
     /// Sends to all who wait for something, or have not been heard for a heartbeat.
@@ -115,10 +112,7 @@ impl Raft {
     pub fn advance(&mut self, now: Micros, disk: &mut Disk, shape: &Shape) {
         let Role::Leader(leading) = &self.role else { return };
         let own = disk.durable(now).1;
-        let of = |v: &usize| if *v == self.me { own } else { leading.matched[*v] };
-        let mut matched: Vec<u64> = shape.voters.iter().map(of).collect();
-        matched.sort_unstable_by(|a, b| b.cmp(a));
-        let agreed = matched[shape.majority() - 1];
+        let agreed = shape.agreed(|v| if v == self.me { own } else { leading.matched[v] });
         if agreed > self.commit && self.term_of(agreed) == Some(self.hard.term) {
             self.commit = agreed;
         }

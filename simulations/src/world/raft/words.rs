@@ -2,6 +2,7 @@
 
 use crate::plan::{Micros, Tuning};
 use regions::control_log::Request;
+use std::collections::BTreeSet;
 use std::rc::Rc;
 
 /// An entry of the log.
@@ -65,10 +66,24 @@ pub struct Out {
 pub struct Shape {
     pub nodes: usize,
     pub voters: Vec<usize>,
+    /// The voters as the cluster names them.
+    pub ids: BTreeSet<u64>,
     pub tuning: Tuning,
 }
 
 impl Shape {
+    pub fn new(nodes: usize, voters: Vec<usize>, tuning: Tuning) -> Self {
+        let ids = voters.iter().map(|v| *v as u64 + 1).collect();
+        Self { nodes, voters, ids, tuning }
+    }
+
+    /// The greatest number that a majority of the voters has reached.
+    pub fn agreed(&self, of: impl Fn(usize) -> u64) -> u64 {
+        let reached = |least: u64| self.voters.iter().filter(|v| of(**v) >= least).count();
+        let all = self.voters.iter().map(|v| of(*v));
+        all.filter(|number| reached(*number) >= self.majority()).max().unwrap_or_default()
+    }
+
     pub fn majority(&self) -> usize {
         self.voters.len() / 2 + 1
     }
