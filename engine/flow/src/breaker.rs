@@ -140,7 +140,7 @@ pub struct Breaker {
     succeeded: u32,
     buckets: [Bucket; BUCKETS],
     /// Number of the newest bucket, counted from the node's start.
-    newest: u128,
+    newest: u64,
     last_failure: Option<Duration>,
     rejected: u64,
     recent: VecDeque<Transition>,
@@ -199,7 +199,7 @@ impl Breaker {
         let slow = took > self.settings.slow_call;
         match self.state {
             State::Closed => {
-                let bucket = &mut self.buckets[(self.newest % BUCKETS as u128) as usize];
+                let bucket = &mut self.buckets[(self.newest % BUCKETS as u64) as usize];
                 bucket.calls += 1;
                 bucket.failures += u64::from(outcome == Outcome::Failure);
                 bucket.slow += u64::from(slow);
@@ -255,12 +255,12 @@ impl Breaker {
 
     /// Slides the window and takes the transitions that time alone brings.
     fn advance(&mut self, now: Duration) {
-        let width = (self.settings.window.as_nanos() / BUCKETS as u128).max(1);
-        let bucket = now.as_nanos() / width;
+        let width = (nanos(self.settings.window) / BUCKETS as u64).max(1);
+        let bucket = nanos(now) / width;
         // An open breaker keeps the rates that opened it: nothing is called that could change them.
         if self.state == State::Closed && bucket > self.newest {
             for passed in (self.newest + 1..=bucket).take(BUCKETS) {
-                self.buckets[(passed % BUCKETS as u128) as usize] = Bucket::default();
+                self.buckets[(passed % BUCKETS as u64) as usize] = Bucket::default();
             }
         }
         self.newest = self.newest.max(bucket);
@@ -308,6 +308,11 @@ impl Breaker {
         self.state = to;
         self.generation += 1;
     }
+}
+
+/// In nanoseconds: those of five centuries fit, and numbers of twice the width divide slowly.
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -59,23 +59,40 @@ pub fn of_bytes(key: &Key, bytes: &[u8]) -> u64 {
     u64::from_le_bytes(first)
 }
 
+/// The digests of the buckets of a partition in which there never was anything.
+const NOTHING: &[u64; FAN] = &[0; FAN];
+
 /// The digests of a set.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Digests {
-    buckets: Box<[[u64; FAN]]>,
+    /// Those of a partition are made with its first record: a small set has few, and all of them
+    /// are half a mebibyte.
+    buckets: Vec<Option<Box<[u64; FAN]>>>,
     partitions: [u64; FAN],
 }
 
 impl Default for Digests {
     fn default() -> Self {
-        Self { buckets: vec![[0; FAN]; FAN].into_boxed_slice(), partitions: [0; FAN] }
+        Self { buckets: vec![None; FAN], partitions: [0; FAN] }
     }
 }
+
+impl PartialEq for Digests {
+    fn eq(&self, other: &Self) -> bool {
+        // What came and went is as what never was.
+        let same = |partition| self.buckets(partition) == other.buckets(partition);
+        self.partitions == other.partitions && (0..=u8::MAX).all(same)
+    }
+}
+
+impl Eq for Digests {}
 
 impl Digests {
     /// Puts a record's hash in, or takes it out: both are the same operation.
     pub fn toggle(&mut self, place: Place, hash: u64) {
-        self.buckets[usize::from(place.partition)][usize::from(place.bucket)] ^= hash;
+        let buckets =
+            self.buckets[usize::from(place.partition)].get_or_insert_with(|| Box::new([0; FAN]));
+        buckets[usize::from(place.bucket)] ^= hash;
         self.partitions[usize::from(place.partition)] ^= hash;
     }
 
@@ -86,7 +103,7 @@ impl Digests {
 
     /// The digests of a partition's buckets.
     pub fn buckets(&self, partition: u8) -> &[u64; FAN] {
-        &self.buckets[usize::from(partition)]
+        self.buckets[usize::from(partition)].as_deref().unwrap_or(NOTHING)
     }
 
     /// One digest of all.

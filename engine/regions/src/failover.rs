@@ -86,7 +86,11 @@ impl Planner<'_> {
     /// Gives what has no owner, or one that must not keep it, to the best one that has room.
     fn place_lost(&mut self) -> bool {
         let mut any = false;
-        for (number, workload) in self.place.largest_first() {
+        let standing = |number, workload: &Workload| {
+            self.owner(number, workload).map(|owner| self.place.standing(owner))
+        };
+        let lost = self.place.largest_first(|n, w| standing(n, w) != Some(Standing::Sound));
+        for (number, workload) in lost {
             let reason = match self.owner(number, workload).map(|o| self.place.standing(o)) {
                 Some(Standing::Sound) => continue,
                 Some(Standing::Failed(_)) if is_live(Mutant::FailedNodesKeepWork) => continue,
@@ -129,10 +133,15 @@ impl Planner<'_> {
     /// Moves back what is away from a home that has its state and room.
     fn bring_home(&mut self) -> bool {
         let mut any = false;
-        for (number, workload) in self.place.largest_first() {
+        if !self.policy.failback {
+            return false;
+        }
+        let is_away = |number, workload: &Workload| {
             let owner = self.owner(number, workload);
-            let away = owner.filter(|o| self.place.region(*o) != Some(&workload.home));
-            let Some(owner) = away.filter(|_| self.policy.failback) else { continue };
+            owner.is_some_and(|owner| self.place.region(owner) != Some(&workload.home))
+        };
+        for (number, workload) in self.place.largest_first(is_away) {
+            let Some(owner) = self.owner(number, workload) else { continue };
             if self.place.standing(owner) != Standing::Sound
                 || !self.place.situation.has_state(number, &workload.home)
             {

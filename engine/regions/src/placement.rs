@@ -69,6 +69,8 @@ pub(crate) struct Placement<'a> {
     pub(crate) situation: &'a Situation,
     /// What each node bears.
     loads: BTreeMap<u64, u64>,
+    /// Of the nodes that are present.
+    standings: BTreeMap<u64, Standing>,
 }
 
 impl<'a> Placement<'a> {
@@ -79,17 +81,13 @@ impl<'a> Placement<'a> {
                 *loads.entry(owner).or_default() += situation.demand(*number);
             }
         }
-        Self { log, situation, loads }
+        let present = log.nodes().present().iter();
+        let standings = present.map(|(id, node)| (*id, standing(situation, *id, &node.region)));
+        Self { log, situation, loads, standings: standings.collect() }
     }
 
     pub(crate) fn standing(&self, node: u64) -> Standing {
-        let Some(known) = self.log.nodes().present().get(&node) else { return Standing::Gone };
-        let subjects = [Subject::Node(node), Subject::Region(known.region.clone())];
-        let among = |set: &BTreeSet<Subject>| subjects.iter().find(|s| set.contains(*s)).cloned();
-        if let Some(subject) = among(&self.situation.failed) {
-            return Standing::Failed(subject);
-        }
-        among(&self.situation.draining).map_or(Standing::Sound, Standing::Draining)
+        self.standings.get(&node).cloned().unwrap_or(Standing::Gone)
     }
 
     /// Nodes that may be given something, of a region or of all.
@@ -141,10 +139,23 @@ impl<'a> Placement<'a> {
         self.log.nodes().present().get(&node).map(|n| &n.region)
     }
 
-    /// All workloads, those that ask most first: they find room while there is some.
-    pub(crate) fn largest_first(&self) -> Vec<(u32, &'a Workload)> {
-        let mut all: Vec<_> = self.log.workloads().all().iter().map(|(n, w)| (*n, w)).collect();
-        all.sort_by_key(|(n, _)| (std::cmp::Reverse(self.situation.demand(*n)), *n));
-        all
+    /// The workloads that fit, those that ask most first: they find room while there is some.
+    pub(crate) fn largest_first(
+        &self,
+        fits: impl Fn(u32, &Workload) -> bool,
+    ) -> Vec<(u32, &'a Workload)> {
+        let all = self.log.workloads().all().iter().map(|(n, w)| (*n, w));
+        let mut some: Vec<_> = all.filter(|(n, w)| fits(*n, w)).collect();
+        some.sort_by_key(|(n, _)| (std::cmp::Reverse(self.situation.demand(*n)), *n));
+        some
     }
+}
+
+fn standing(situation: &Situation, node: u64, region: &Text) -> Standing {
+    let subjects = [Subject::Node(node), Subject::Region(region.clone())];
+    let among = |set: &BTreeSet<Subject>| subjects.iter().find(|s| set.contains(*s)).cloned();
+    if let Some(subject) = among(&situation.failed) {
+        return Standing::Failed(subject);
+    }
+    among(&situation.draining).map_or(Standing::Sound, Standing::Draining)
 }
