@@ -2,6 +2,11 @@
 
 mod many;
 mod one;
+#[cfg(target_os = "linux")]
+mod real;
+#[cfg(not(target_os = "linux"))]
+#[path = "simulate/nowhere.rs"]
+mod real;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
@@ -23,6 +28,8 @@ Examples:
   watchfire simulate list                                   experiments that come with the program
   watchfire simulate run explore --seeds 1..200             faults of every kind by seed
   watchfire simulate run my.toml --out reports              one's own, with reports
+  watchfire simulate probe                                  what this host can do to real nodes
+  watchfire simulate run leader-loss --world processes --seeds 1..3     real nodes, as root
   watchfire simulate replay reports/explore-17.json         the same run again, up to the violation
   watchfire simulate shrink reports/explore-17.json         the smallest plan that still fails
 
@@ -41,6 +48,12 @@ pub enum Simulate {
     Explore(Explore),
     /// Run with each planted bug, and count the seeds until it is found
     Mutants(Mutants),
+    /// Try what this host can do to real nodes: namespaces, power cuts, clocks
+    Probe {
+        /// Print the result as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// List the experiments that come with the program, or print one
     List {
         /// The one to print
@@ -55,9 +68,13 @@ pub struct Run {
     /// Seeds, both ends included [default: as the file says]
     #[arg(long, value_name = "FROM..TO", value_parser = seeds)]
     seeds: Option<Seeds>,
-    /// Where it runs [default: as the file says]
+    /// Where it runs: virtual, or processes for real nodes in network namespaces, one run at a
+    /// time, as root on Linux [default: as the file says]
     #[arg(long, value_parser = world)]
     world: Option<World>,
+    /// Keep the folders of real nodes, with their logs, of runs that did not pass
+    #[arg(long)]
+    keep: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -141,6 +158,7 @@ pub fn run(what: &Simulate) -> ExitCode {
         Simulate::Mutants(mutants) => many::mutants(mutants),
         Simulate::Replay(replay) => one::replay(replay),
         Simulate::Shrink(shrink) => one::shrink(shrink),
+        Simulate::Probe { json } => real::probe(*json),
         Simulate::List { name } => list(name.as_deref()),
     };
     match done {
@@ -191,7 +209,10 @@ fn seeds(text: &str) -> Result<Seeds, String> {
 fn world(text: &str) -> Result<World, String> {
     match text {
         "virtual" => Ok(World::Virtual),
-        other => Err(format!("`{other}`: this version runs experiments in the world `virtual`")),
+        "processes" => Ok(World::Processes),
+        other => Err(format!(
+            "`{other}`: this version runs experiments in the worlds `virtual` and `processes`"
+        )),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Many seeds of one experiment, on as many threads as there are.
 
 use crate::experiment::{Experiment, Seeds};
-use crate::invariants::SOMETIMES;
+use crate::invariants::{SOMETIMES, is_seen};
 use crate::plan::{Plan, expand};
 use crate::run::{Run, Tally, Verdict};
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,7 +41,8 @@ pub struct Campaign {
 }
 
 impl Campaign {
-    fn add(&mut self, run: Run) {
+    /// Counts a run that is over.
+    pub fn add(&mut self, run: Run) {
         self.seeds += 1;
         self.virtual_time += run.plan.end();
         self.steps += run.steps;
@@ -81,7 +82,8 @@ impl Campaign {
         let asked: BTreeSet<&str> =
             experiment.invariants.sometimes.iter().map(String::as_str).collect();
         let goals = SOMETIMES.iter().map(|(id, _)| *id);
-        goals.filter(|id| asked.contains(id) && !self.sometimes.contains_key(id)).collect()
+        let goals = goals.filter(|id| asked.contains(id) && is_seen(id, experiment.world));
+        goals.filter(|id| !self.sometimes.contains_key(id)).collect()
     }
 
     /// What all of it says.

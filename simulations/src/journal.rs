@@ -324,6 +324,22 @@ pub enum What {
         /// Offset after the last event.
         end: u64,
     },
+    /// At the end: verdicts of a source and workload that are on a node's disk, of the events
+    /// between two offsets.
+    Kept {
+        /// The workload.
+        workload: u32,
+        /// The source.
+        source: u32,
+        /// The offset before the first event.
+        start: u64,
+        /// The offset after the last event.
+        end: u64,
+        /// How many of the events between are of the workload.
+        events: u64,
+    },
+    /// Why the run says nothing, where that is known while it runs.
+    Doubt(String),
     /// One of the things that should happen in some run did.
     Sometimes(&'static str),
     /// A rule was broken that is checked where it happens.

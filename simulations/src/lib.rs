@@ -1,6 +1,7 @@
 //! Seeded traffic with labelled campaigns; chaos experiments: faults, workloads, worlds that run
 //! them and invariants that judge what happened.
 
+mod asked;
 pub mod bench;
 pub mod campaign;
 pub mod experiment;
@@ -9,9 +10,12 @@ pub mod journal;
 pub mod library;
 pub mod mutants;
 pub mod plan;
+#[cfg(target_os = "linux")]
+pub mod processes;
 pub mod report;
 pub mod run;
 pub mod shrink;
 pub mod soak;
 pub mod traffic;
+mod whom;
 pub mod world;

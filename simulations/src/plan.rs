@@ -11,7 +11,7 @@ mod swarm;
 
 pub use expand::expand;
 
-use crate::experiment::{Core, Direction, Mix, Moment, Shape, Target, WorkloadKind};
+use crate::experiment::{Core, Direction, Mix, Moment, Shape, Target, WorkloadKind, World};
 use serde::{Deserialize, Serialize};
 use threat::entropy::mix64;
 
@@ -193,6 +193,9 @@ pub struct Plan {
     pub experiment: String,
     /// The seed.
     pub seed: u64,
+    /// Where it runs.
+    #[serde(default = "Plan::usual", skip_serializing_if = "Plan::is_usual")]
+    pub world: World,
     /// When the safety phase ends and the liveness phase begins.
     pub duration: Micros,
     /// How long that takes.
@@ -217,6 +220,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    const fn usual() -> World {
+        World::Virtual
+    }
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+    const fn is_usual(world: &World) -> bool {
+        matches!(world, World::Virtual)
+    }
+
     /// When the run is over.
     pub const fn end(&self) -> Micros {
         self.duration + self.heal

@@ -63,6 +63,9 @@ pub struct Found {
     pub says: String,
     /// Whether it held.
     pub held: bool,
+    /// Whether nothing of it can be seen in this world, so that it neither held nor did not.
+    #[serde(default)]
+    pub not_judged: bool,
     /// In how many cases it held.
     pub checked: u64,
     /// When it did not.
@@ -152,23 +155,25 @@ pub fn file(run: &Run, experiment: &Experiment, control: Option<&Run>) -> File {
 
 fn found(run: &Run, id: &str, finding: &Finding) -> Found {
     let says = CATALOGUE.iter().find(|i| i.id == id).map(|i| i.says.into()).unwrap_or_default();
-    let id = id.into();
+    let plain = |held, checked| Found {
+        id: id.into(),
+        says,
+        held,
+        not_judged: !held,
+        checked,
+        at: None,
+        what: None,
+        evidence: Vec::new(),
+    };
     match finding {
-        Finding::Held(checked) => Found {
-            id,
-            says,
-            held: true,
-            checked: *checked,
-            at: None,
-            what: None,
-            evidence: Vec::new(),
-        },
+        Finding::Held(checked) => plain(true, *checked),
+        Finding::NotJudged => plain(false, 0),
         Finding::Broken { at, what, evidence } => {
             let entries = &run.journal.entries;
             let evidence = evidence.iter().filter_map(|place| Some((*place, entries.get(*place)?)));
             let evidence = evidence.map(|(place, entry)| line(&run.plan, place, entry)).collect();
             let (at, what) = (Some(*at), Some(what.clone()));
-            Found { id, says, held: false, checked: 0, at, what, evidence }
+            Found { at, what, evidence, not_judged: false, ..plain(false, 0) }
         }
     }
 }
@@ -177,7 +182,7 @@ fn found(run: &Run, id: &str, finding: &Finding) -> Found {
 fn lines(run: &Run) -> Vec<Line> {
     let first = run.broken().and_then(|(_, finding)| match finding {
         Finding::Broken { at, .. } => Some(*at),
-        Finding::Held(_) => None,
+        Finding::Held(_) | Finding::NotJudged => None,
     });
     let all = run.journal.entries.iter().enumerate();
     let end = first.map_or(0, |at| run.journal.entries.partition_point(|e| e.at <= at));
@@ -197,6 +202,7 @@ fn lines(run: &Run) -> Vec<Line> {
                 | What::Acts { .. }
                 | What::ActorDown { .. }
                 | What::Broken { .. }
+                | What::Doubt(_)
         );
         shown || (*place < end && place + SHOWN >= end)
     });

@@ -99,7 +99,7 @@ impl Run {
     pub fn broken(&self) -> Option<(&'static str, &Finding)> {
         let broken = self.findings.iter().filter_map(|(id, finding)| match finding {
             Finding::Broken { at, .. } => Some((*at, *id, finding)),
-            Finding::Held(_) => None,
+            Finding::Held(_) | Finding::NotJudged => None,
         });
         broken.min_by_key(|(at, ..)| *at).map(|(_, id, finding)| (id, finding))
     }
@@ -149,6 +149,7 @@ fn doubts(plan: &Plan, journal: &Journal, experiment: &Experiment) -> Vec<String
                 begun.insert(*fault);
                 first = first.min(entry.at);
             }
+            What::Doubt(what) => doubts.push(what.clone()),
             // What a swarm draws by lot may find nobody; what the file names must be applied.
             What::FaultMissed { fault } if *fault < experiment.faults.len() => {
                 let id = &plan.faults[*fault].id;
@@ -196,7 +197,14 @@ pub fn measure(journal: &Journal, name: &str, until: Micros) -> f64 {
         "verdict_gap_max" => {
             let mut last = None;
             let mut gap = 0;
-            for entry in entries().filter(|e| matches!(e.what, What::Verdict(_))) {
+            // Where no verdict is seen, what is acknowledged has one.
+            let seen = journal.entries.iter().any(|e| matches!(e.what, What::Verdict(_)));
+            let verdict = |what: &What| match what {
+                What::Verdict(_) => true,
+                What::Answered { done, .. } => !seen && *done == Done::Judged,
+                _ => false,
+            };
+            for entry in entries().filter(|e| verdict(&e.what)) {
                 gap = gap.max(entry.at - last.unwrap_or(entry.at));
                 last = Some(entry.at);
             }

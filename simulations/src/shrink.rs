@@ -39,7 +39,7 @@ impl Search<'_> {
         }
         self.runs += 1;
         let run = Run::of(&plan, self.experiment);
-        let same = run.findings.iter().any(|(id, f)| *id == self.invariant && !f.held());
+        let same = run.findings.iter().any(|(id, f)| *id == self.invariant && f.is_broken());
         if same {
             self.best = plan;
         }

@@ -16,7 +16,7 @@ mod ending;
 mod event;
 mod faults;
 mod gossip;
-mod net;
+pub(crate) mod net;
 mod node;
 mod queue;
 mod raft;

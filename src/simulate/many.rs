@@ -1,12 +1,12 @@
 //! Many seeds: an experiment, an exploration, the planted bugs.
 
-use super::{Explore, Mutants, Output, Run, experiment};
+use super::{Explore, Mutants, Output, Run, experiment, real};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use simulations::campaign::{self, Campaign};
 use simulations::experiment::{Experiment, Seeds, World};
-use simulations::invariants::{CATALOGUE, Finding, SOMETIMES};
+use simulations::invariants::{CATALOGUE, Finding, SOMETIMES, is_judged, is_seen};
 use simulations::mutants;
 use simulations::report;
 use simulations::run::{Run as One, Verdict};
@@ -20,12 +20,17 @@ use threat::mutants::Mutant;
 const REPORTS: usize = 10;
 
 pub fn run(arguments: &Run) -> Result<Verdict> {
-    let experiment = experiment(&arguments.experiment)?;
-    let world = arguments.world.unwrap_or(experiment.world);
-    if world != World::Virtual {
-        bail!("{}: this version runs experiments in the world `virtual`", experiment.name);
-    }
+    let mut experiment = experiment(&arguments.experiment)?;
+    experiment.world = arguments.world.unwrap_or(experiment.world);
     let seeds = arguments.seeds.unwrap_or(experiment.seeds);
+    match experiment.world {
+        World::Virtual | World::All => {}
+        World::Processes => return real::run(&experiment, seeds, arguments),
+        World::InProcess => bail!(
+            "{}: this version runs experiments in the worlds `virtual` and `processes`",
+            experiment.name
+        ),
+    }
     let stop = AtomicBool::new(false);
     finish(&experiment, seeds, &arguments.output, &stop)
 }
@@ -96,18 +101,30 @@ fn write(experiment: &Experiment, campaign: &Campaign, output: &Output) -> Resul
     let mut written = Vec::new();
     for run in failures.chain(campaign.examples.values()) {
         let control = One::of(&run.plan.control(), experiment);
-        let name = format!("{}-{}", experiment.name, run.plan.seed);
-        let file = report::file(run, experiment, Some(&control));
-        if experiment.report.json {
-            let path = output.out.join(format!("{name}.json"));
-            put(&path, &serde_json::to_string(&file)?)?;
-            written.push(path);
-        }
-        if experiment.report.html {
-            let path = output.out.join(format!("{name}.html"));
-            put(&path, &report::html::page(run, &file))?;
-            written.push(path);
-        }
+        written.extend(write_one(experiment, run, Some(&control), output)?);
+    }
+    Ok(written)
+}
+
+/// Writes the reports of a run.
+pub fn write_one(
+    experiment: &Experiment,
+    run: &One,
+    control: Option<&One>,
+    output: &Output,
+) -> Result<Vec<PathBuf>> {
+    let name = format!("{}-{}", experiment.name, run.plan.seed);
+    let file = report::file(run, experiment, control);
+    let mut written = Vec::new();
+    if experiment.report.json {
+        let path = output.out.join(format!("{name}.json"));
+        put(&path, &serde_json::to_string(&file)?)?;
+        written.push(path);
+    }
+    if experiment.report.html {
+        let path = output.out.join(format!("{name}.html"));
+        put(&path, &report::html::page(run, &file))?;
+        written.push(path);
     }
     Ok(written)
 }
@@ -116,7 +133,7 @@ fn put(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 
-fn word(verdict: Verdict) -> &'static str {
+pub fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Inconclusive => "inconclusive",
@@ -124,7 +141,7 @@ fn word(verdict: Verdict) -> &'static str {
     }
 }
 
-fn as_json(
+pub fn as_json(
     experiment: &Experiment,
     campaign: &Campaign,
     verdict: Verdict,
@@ -140,13 +157,18 @@ fn as_json(
         "broken": campaign.broken,
         "sometimes": campaign.sometimes,
         "missed": campaign.missed(experiment),
+        "not_judged": CATALOGUE
+            .iter()
+            .filter(|i| !is_judged(i.id, experiment.world))
+            .map(|i| i.id)
+            .collect::<Vec<_>>(),
         "doubts": campaign.doubts,
         "operations": campaign.tally,
         "reports": written,
     })
 }
 
-fn say(
+pub fn say(
     experiment: &Experiment,
     campaign: &Campaign,
     verdict: Verdict,
@@ -183,9 +205,15 @@ fn say(
     for (doubt, count) in campaign.doubts.iter().take(5) {
         println!("  in {count} seeds: {doubt}");
     }
-    let reached = SOMETIMES.iter().filter(|(id, _)| campaign.sometimes.contains_key(id)).count();
-    println!("  goals reached: {reached} of {}", SOMETIMES.len());
-    for (goal, says) in SOMETIMES {
+    let not_judged = CATALOGUE.iter().filter(|i| !is_judged(i.id, experiment.world));
+    let not_judged: Vec<&str> = not_judged.map(|i| i.id).collect();
+    if experiment.world == World::Processes {
+        println!("  not judged in this world: {}", not_judged.join(", "));
+    }
+    let goals: Vec<_> = SOMETIMES.iter().filter(|(id, _)| is_seen(id, experiment.world)).collect();
+    let reached = goals.iter().filter(|(id, _)| campaign.sometimes.contains_key(id)).count();
+    println!("  goals reached: {reached} of {}", goals.len());
+    for (goal, says) in goals {
         match campaign.sometimes.get(goal) {
             Some(count) => println!("    {count:7} {goal}"),
             None => println!("          - {goal}: never {says}"),

@@ -1,7 +1,8 @@
 //! One run: again, step by step, or smaller.
 
-use super::{Replay, Shrink};
+use super::{Replay, Shrink, many, real};
 use anyhow::{Context, Result, bail};
+use simulations::experiment::World as Place;
 use simulations::invariants::Finding;
 use simulations::journal::Entry;
 use simulations::plan::Plan;
@@ -26,6 +27,9 @@ fn read(path: &Path) -> Result<File> {
 
 pub fn replay(arguments: &Replay) -> Result<Verdict> {
     let file = read(&arguments.report)?;
+    if file.plan.world == Place::Processes {
+        return replay_real(&file, arguments);
+    }
     let run = Run::of(&file.plan, &file.experiment);
     let trace = format!("{:016x}", run.trace);
     if trace == file.trace_hash {
@@ -51,6 +55,36 @@ pub fn replay(arguments: &Replay) -> Result<Verdict> {
         println!("\n{id} is broken at {:.6} s: {what}", *at as f64 / 1e6);
     }
     Ok(run.verdict())
+}
+
+/// The same plan with real nodes once more: what happens is as it happens.
+fn replay_real(file: &File, arguments: &Replay) -> Result<Verdict> {
+    println!(
+        "seed {}: the same plan with real nodes once more, which is not the same run: processors, \
+         disks and timers have a will of their own",
+        file.seed
+    );
+    let run = real::again(&file.plan, &file.experiment)?;
+    let broken = run.broken();
+    let end = match broken {
+        Some((_, Finding::Broken { at, .. })) => *at,
+        _ => file.plan.end(),
+    };
+    let end = arguments.until.unwrap_or(end);
+    println!("the last events before {:.6} s:", end as f64 / 1e6);
+    let upto = run.journal.entries.partition_point(|entry| entry.at <= end);
+    for entry in &run.journal.entries[upto.saturating_sub(arguments.last)..upto] {
+        println!("{}", words(&file.plan, entry));
+    }
+    let verdict = run.verdict();
+    println!("\nit was {}, it is {}", many::word(file.verdict), many::word(verdict));
+    if let Some((id, Finding::Broken { at, what, .. })) = broken {
+        println!("{id} is broken at {:.6} s: {what}", *at as f64 / 1e6);
+    }
+    for doubt in &run.doubts {
+        println!("it says nothing: {doubt}");
+    }
+    Ok(verdict)
 }
 
 /// The first line of the report's timeline that is another one now.
@@ -116,6 +150,9 @@ fn show(plan: &Plan, world: &World<'_>, until: u64, arguments: &Replay) {
 
 pub fn shrink(arguments: &Shrink) -> Result<Verdict> {
     let file = read(&arguments.report)?;
+    if file.plan.world == Place::Processes {
+        return real::no_shrinking();
+    }
     let began = Instant::now();
     let Some(shrunk) = shrink::shrink(&file.plan, &file.experiment, arguments.runs) else {
         println!("seed {} breaks nothing: there is nothing to shrink", file.seed);

@@ -15,6 +15,7 @@
 
 mod folding;
 mod frame;
+mod history;
 mod log_disk;
 mod log_store;
 mod log_writer;
@@ -23,6 +24,7 @@ mod state_machine;
 mod stored;
 mod worker;
 
+pub use history::{History, Logged};
 pub(super) use log_store::LogStore;
 pub(super) use state_machine::StateMachine;
 pub(super) use stored::Stored;

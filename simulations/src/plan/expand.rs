@@ -5,7 +5,7 @@ use super::{
     Scope, Tuning, When, swarm,
 };
 use crate::experiment::{
-    Experiment, FaultOptions, Kind, Link, Span, Target, Topology, Workload, signed_micros,
+    Experiment, FaultOptions, Kind, Link, Span, Target, Topology, Workload, World, signed_micros,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -33,6 +33,10 @@ pub fn expand(experiment: &Experiment, seed: u64) -> Plan {
     let mut plan = Plan {
         experiment: experiment.name.clone(),
         seed,
+        world: match experiment.world {
+            World::Processes => World::Processes,
+            _ => World::Virtual,
+        },
         duration: micros(experiment.duration),
         heal: micros(experiment.heal),
         core: experiment.core,

@@ -69,7 +69,7 @@ fn head(file: &File) -> Markup {
                 span.verdict.(verdict) { (verdict) }
             }
             p.soft { (file.experiment.about) }
-            @for found in file.invariants.iter().filter(|f| !f.held) {
+            @for found in file.invariants.iter().filter(|f| f.what.is_some()) {
                 p.broken {
                     (found.id) " broken at " (seconds(found.at.unwrap_or_default())) ": "
                     (found.what.as_deref().unwrap_or_default())
@@ -114,7 +114,8 @@ fn invariants(file: &File) -> Markup {
                         @if let Some(what) = &found.what { br; span.broken { (what) } }
                     }
                     td {
-                        @if !found.held { span.broken { "broken" } }
+                        @if found.not_judged { span.soft { "not judged in this world" } }
+                        @else if !found.held { span.broken { "broken" } }
                         @else if found.checked == 0 { span.soft { "no case" } }
                         @else { "held" }
                     }

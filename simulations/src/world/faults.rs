@@ -4,6 +4,7 @@ use super::{Event, World};
 use crate::experiment::{Core, Moment, Target};
 use crate::journal::What;
 use crate::plan::{Action, MILLI, Micros, When};
+use crate::whom::Whom as _;
 use regions::orders::{self, Order};
 use std::collections::{BTreeMap, BTreeSet};
 

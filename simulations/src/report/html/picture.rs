@@ -242,7 +242,7 @@ fn axis(scale: &Scale, y: f64) -> Markup {
 fn pins(run: &Run, scale: &Scale, bottom: f64) -> Markup {
     let broken = run.findings.iter().filter_map(|(id, finding)| match finding {
         Finding::Broken { at, what, .. } => Some((id, scale.x(*at), what)),
-        Finding::Held(_) => None,
+        Finding::Held(_) | Finding::NotJudged => None,
     });
     html! {
         @for (id, x, what) in broken {
