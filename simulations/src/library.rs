@@ -15,6 +15,7 @@ pub const EXPERIMENTS: &[(&str, &str)] = &[
     ("overload", include_str!("../experiments/overload.toml")),
     ("paused-leader", include_str!("../experiments/paused-leader.toml")),
     ("power-cut-of-every-node", include_str!("../experiments/power-cut-of-every-node.toml")),
+    ("power-cuts", include_str!("../experiments/power-cuts.toml")),
     ("reference-load", include_str!("../experiments/reference-load.toml")),
     ("region-loss-during-rollout", include_str!("../experiments/region-loss-during-rollout.toml")),
     ("slow-disk", include_str!("../experiments/slow-disk.toml")),

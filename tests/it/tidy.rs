@@ -78,6 +78,17 @@ const TOUCHES_HOST: &[(&str, &str)] = &[
     ("cluster/src/replication/fold.rs", "tokio's clock, which simulations pause"),
     ("cluster/src/replication/gossip.rs", "tokio's clock, which simulations pause"),
     ("simulations/src/bench.rs", "a measurement paces its load by the clock"),
+    ("simulations/src/processes/cluster.rs", "real nodes have real files"),
+    ("simulations/src/processes/disk.rs", "file systems whose power is cut"),
+    ("simulations/src/processes/emulator.rs", "packets are carried in real time"),
+    ("simulations/src/processes/faults.rs", "a clock is shifted by a file"),
+    ("simulations/src/processes/harness.rs", "faults come at real times"),
+    ("simulations/src/processes/node.rs", "processes and their logs"),
+    ("simulations/src/processes/probe.rs", "tries what the host can do"),
+    ("simulations/src/processes/seen.rs", "a journal of what happens in real time"),
+    ("simulations/src/processes/sys.rs", "sets up a network"),
+    ("simulations/src/processes/watch.rs", "reads the memory of processes"),
+    ("simulations/src/processes.rs", "measures how long it takes to set up"),
 ];
 
 /// Engine files that use a hash map, with the reason that its order has no effect.

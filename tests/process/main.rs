@@ -20,6 +20,7 @@ mod label;
 mod nodes;
 mod quality;
 mod quiet;
+mod real_nodes;
 mod regions;
 mod send;
 mod storage_faults;

@@ -138,7 +138,8 @@ fn read(folder: &Path) -> Result<(History, Ledgers), String> {
     let mut ledgers = Vec::new();
     if path.exists() {
         let all = || -> store::Result<Ledgers> {
-            let view = Store::open(&path)?.view()?;
+            let store = Store::open(&path)?;
+            let view = store.view()?;
             let mut all = Vec::new();
             for name in view.ledger_sources()? {
                 let Some(of) = source(&name) else { continue };

@@ -263,8 +263,8 @@ impl Harness<'_> {
     /// Works out the state of all links from the faults that last.
     pub(super) fn set_links(&self) {
         self.cluster.emulator.trouble(|from, to| {
-            let mut trouble = Trouble::default();
-            trouble.cut = self.dark.contains(&from) || self.dark.contains(&to);
+            let cut = self.dark.contains(&from) || self.dark.contains(&to);
+            let mut trouble = Trouble { cut, ..Trouble::default() };
             for (at, _) in self.lasting.iter().filter(|(_, pairs)| pairs.contains(&(from, to))) {
                 match &self.plan.faults[*at].action {
                     Action::Flap(..) if self.mended.contains(at) => {}

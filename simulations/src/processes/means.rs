@@ -70,3 +70,42 @@ impl Means {
 pub fn clock_file(folder: &Path, name: &str) -> PathBuf {
     folder.join(format!("{name}.clock"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::experiment::Experiment;
+    use crate::plan::expand;
+
+    #[test]
+    fn what_no_host_can_do_is_missing_with_its_reason() {
+        let text = r#"
+            format = 1
+            name = "means"
+            world = "processes"
+            duration = "10s"
+            [topology]
+            regions = { eu = 3 }
+            [[fault]]
+            kind = "kill"
+            at = "1s"
+            target = "any:1"
+            [[fault]]
+            kind = "clock-drift"
+            at = "1s"
+            for = "1s"
+            target = "any:1"
+            ppm = 100
+            [[fault]]
+            kind = "pause"
+            on = "vote"
+            for = "1s"
+            target = "subject"
+        "#;
+        let means = Means::of(&expand(&Experiment::parse(text).unwrap(), 1));
+        let missing: Vec<usize> = means.missing.iter().map(|(at, _)| *at).collect();
+        assert_eq!(missing, [1, 2], "{means:?}");
+        assert!(means.missing[1].1.contains("cannot be seen"));
+        assert!(!means.disks && means.environment(Path::new("."), "eu-1").is_empty());
+    }
+}
