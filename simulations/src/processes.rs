@@ -1,12 +1,12 @@
 //! The world of processes: real nodes, each in a network namespace of its own, with real TLS and
-//! real files. Packets between them are carried by an emulator in this process, which delays, loses,
-//! repeats, holds and cuts as faults say.
+//! real files. Packets between them are carried by an emulator in this process, which delays,
+//! loses, repeats, holds and cuts as faults say.
 //!
 //! The same plan does not give the same run here: processors, disks and timers have a will of their
 //! own. What each packet would meet, and what clients do, follows from the seed all the same.
 //!
-//! Nothing that is made has a name beyond this process: namespaces, devices and mounts go with their
-//! threads and children, and children are killed when this process ends, whatever ends it.
+//! Nothing that is made has a name beyond this process: namespaces, devices and mounts go with
+//! their threads and children, and children are killed when this process ends, whatever ends it.
 
 mod asker;
 mod clients;
@@ -140,8 +140,8 @@ pub struct Ran {
 /// Runs a plan with real nodes.
 ///
 /// # Errors
-/// [`Error`], when it could not be run. A fault that the host cannot apply is none: the journal says
-/// so, and the run says nothing.
+/// [`Error`], when it could not be run. A fault that the host cannot apply is none: the journal
+/// says so, and the run says nothing.
 pub fn run(plan: &Plan, options: &Options<'_>) -> Result<Ran, Error> {
     let means = means::Means::of(plan);
     let since = Instant::now();

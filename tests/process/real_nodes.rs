@@ -1,5 +1,5 @@
-//! Chaos experiments with real nodes: a short one passes and leaves nothing behind, and neither does
-//! one that is interrupted.
+//! Chaos experiments with real nodes: a short one passes and leaves nothing behind, and neither
+//! does one that is interrupted.
 
 use crate::cluster::{text, until};
 use crate::command::{signal, watchfire};

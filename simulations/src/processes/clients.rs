@@ -1,5 +1,5 @@
-//! Clients: each does one operation after the other at nodes of its choice, over the fabric and with
-//! a certificate, as any client does. What it does follows from the seed, its place and the
+//! Clients: each does one operation after the other at nodes of its choice, over the fabric and
+//! with a certificate, as any client does. What it does follows from the seed, its place and the
 //! operation's number, as in the virtual world.
 
 use super::ingest::Log;

@@ -116,8 +116,6 @@ pub fn read_all(cluster: &mut Cluster, shared: &Shared, plan: &Plan) -> Result<(
                     note(Some(place), kept(&name, &entry));
                 }
             }
-            // A node that never came back after the loss of its disk has none.
-            Err(_) if !node.disk.folder.join("node.json").exists() => {}
             Err(error) => {
                 let what = format!("what is on its disk cannot be read: {error}");
                 note(Some(place), What::Broken { invariant: "X3", what });
@@ -132,6 +130,10 @@ type Ledgers = Vec<((u32, u32), LedgerEntry)>;
 
 /// What lies in a node's folder.
 fn read(folder: &Path) -> Result<(History, Ledgers), String> {
+    // A node that never came back after the loss of its disk has nothing.
+    if !folder.join("node.json").exists() {
+        return Ok((History::default(), Ledgers::new()));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let history = runtime.map_err(|e| e.to_string())?.block_on(History::read(folder));
     let path = folder.join("events.redb");
@@ -178,7 +180,7 @@ fn tell_histories(
     }
     let first = whole.keys().next().copied().unwrap_or_default();
     let gap = whole.keys().zip(first..).find(|(is, should)| **is != *should);
-    if first > 1 || gap.is_some() {
+    if whole.is_empty() || first > 1 || gap.is_some() {
         let what = "the log was cut before it could be read: the run is too long for its rate";
         return note(None, What::Doubt(what.into()));
     }

@@ -3,7 +3,8 @@
 //! system, and children that end with their parent.
 //!
 //! All `unsafe` of the harness is here. Each request hands the kernel a value of the size and
-//! layout that the request's number stands for, which the kernel copies; no pointer outlives a call.
+//! layout that the request's number stands for, which the kernel copies; no pointer outlives a
+//! call.
 
 #![allow(unsafe_code, reason = "ioctl, unshare and pre_exec; the proof stands at each call")]
 
