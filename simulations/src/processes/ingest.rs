@@ -4,15 +4,15 @@
 //! Every line has the same length, so that an offset in the log says how many events lie before it.
 
 use super::clients::{Client, GIVES_UP};
-use crate::asked::skewed;
 use crate::journal::{Ask, Done};
+use crate::operations::skewed;
 use crate::plan::unit;
 use node::datapath::message::Durability;
 use node::sending::{Error, Sending, Sent};
 use tokio::time::timeout;
 
 /// Bytes of a line.
-pub const LINE: u64 = 103;
+pub const LINE: u64 = 96;
 
 /// The year of the log, whose dates have none.
 const YEAR: i16 = 2026;
