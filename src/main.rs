@@ -6,6 +6,9 @@ use clap::{CommandFactory, Parser, Subcommand};
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
+#[macro_use]
+mod print;
+
 mod asking;
 mod bench;
 mod bundle;

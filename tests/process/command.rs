@@ -46,6 +46,20 @@ fn logs() -> tempfile::TempDir {
 }
 
 #[test]
+fn a_reader_that_left_is_no_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = watchfire(folder.path())
+        .args(["simulate", "list"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), text(&output.stderr)), (0, String::new()));
+}
+
+#[test]
 fn exit_codes_say_how_it_went() {
     let folder = logs();
     let at = folder.path();
