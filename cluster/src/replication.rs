@@ -30,6 +30,7 @@ use peers::Links;
 use redb::StorageBackend;
 use regions::clock::{HybridClock, Replica, Stamp};
 use regions::digest;
+use regions::peer_time::PeerTime;
 use regions::threats::{self, Limits, ThreatState};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -199,6 +200,9 @@ pub struct Replication {
     held: Arc<Mutex<Held>>,
     writer: Writer,
     links: Mutex<Links>,
+    times: Mutex<PeerTime>,
+    /// Steady time counts from here.
+    started: Instant,
     repairs: Semaphore,
     retention: Duration,
     compare_every: (Duration, Duration),
@@ -232,6 +236,8 @@ impl Replication {
             held,
             writer,
             links: Mutex::default(),
+            times: Mutex::default(),
+            started: Instant::now(),
             repairs: Semaphore::new(REPAIRS),
             retention,
             compare_every,
@@ -253,6 +259,11 @@ impl Replication {
 
     const fn id(&self) -> u64 {
         self.replica.node
+    }
+
+    /// The time to reckon with: the wall clock's, as far as others agree with it.
+    fn time(&self) -> Timestamp {
+        lock(&self.times).bound((self.wall)(), self.started.elapsed())
     }
 
     fn around(&self) -> Around {

@@ -55,7 +55,7 @@ impl Replication {
     }
 
     async fn take(&self, floor: Option<Timestamp>, records: Vec<Record>) -> Heard {
-        let now = (self.wall)();
+        let now = self.time();
         let (mut no_room, mut refused, mut taken, mut first) = (0, 0, 0, None);
         {
             let mut held = lock(&self.held);

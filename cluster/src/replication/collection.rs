@@ -42,7 +42,7 @@ impl Replication {
         let around = self.around();
         self.settle(&around);
         let answering = lock(&self.links).answering();
-        let (now, held) = ((self.wall)(), lock(&self.held));
+        let (now, held) = (self.time(), lock(&self.held));
         let members = around.peers.keys().copied().collect();
         let floor = held.state.next_floor(now, self.retention, &members, &answering)?;
         Some(Command::RaiseFloor { expected: held.state.floor(), floor })

@@ -103,7 +103,7 @@ impl Replication {
     /// [`Error::Record`], [`Error::Stopped`], [`Error::NotTaken`].
     pub async fn handle(&self, id: ThreatId, said: &Said) -> Result<Record, Error> {
         self.settle(&self.around());
-        let now = (self.wall)();
+        let now = self.time();
         let record = {
             let mut held = lock(&self.held);
             let stamp = held.clock.tick(now);

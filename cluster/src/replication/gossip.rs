@@ -64,6 +64,7 @@ pub(super) async fn run(own: Arc<Replication>, seed: u64) {
         }
         let peers = around.peers;
         lock(&own.links).know(&peers);
+        lock(&own.times).keep(|id| peers.contains_key(&id));
         own.tell(&peers, &mut tasks);
         let now = Instant::now();
         let mut with = lock(&own.links).due(now);
@@ -144,7 +145,7 @@ impl Replication {
     }
 
     async fn round(&self, id: u64, address: &str) -> Result<Round, Error> {
-        let now = (self.wall)();
+        let now = self.time();
         let (first, mark, floor) = {
             let state = &lock(&self.held).state;
             (anti_entropy::begin(state), state.mark(now), state.floor())
@@ -161,6 +162,7 @@ impl Replication {
                 Heard::Compared { messages, repaired, cut, lacks, now } => {
                     round.left_out |= cut || lacks || messages.len() > STEPS;
                     theirs = theirs.min(now);
+                    lock(&self.times).heard(id, now, self.started.elapsed());
                     (messages, repaired, cut)
                 }
                 Heard::Refused(reason) => return Err(Error::Refused(reason)),
@@ -204,7 +206,7 @@ impl Replication {
         floor: Option<Timestamp>,
         message: Message,
     ) -> Result<Step, Error> {
-        let now = (self.wall)();
+        let now = self.time();
         let answer = {
             let mut held = lock(&self.held);
             Self::same_floor(floor, &held)?;

@@ -4,6 +4,7 @@
 //! [`agreement`] who has failed; [`lease`] says who may act,
 //! [`spread`] what there is to own and where it is at home, [`failover`] who takes over,
 //! [`orders`] what people want of a region, and [`balancer`] how evenly all of it is borne;
+//! [`peer_time`] bounds a wall clock by those of the others,
 //! [`rollout`] brings new models in and takes them back.
 
 pub mod agreement;
@@ -16,6 +17,7 @@ pub mod failover;
 pub mod failure_detector;
 pub mod lease;
 pub mod orders;
+pub mod peer_time;
 pub mod placement;
 pub mod rollout;
 pub mod spread;

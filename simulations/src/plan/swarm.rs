@@ -129,6 +129,7 @@ fn action(plan: &Plan, kind: Kind, target: Target, rng: &mut Rng) -> Action {
         // One disk: what a majority has lost nobody can give back.
         Kind::DiskLost => Action::DiskLost(Target::Any(1), restart),
         Kind::ClockStep => {
+            // As much as most clocks may be off: those of a majority are right in any case then.
             let by = between(rng, MILLI, 25 * SECOND) as i64;
             Action::ClockStep(target, if rng.chance(0.5) { by } else { -by })
         }

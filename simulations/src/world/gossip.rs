@@ -8,6 +8,7 @@ use crate::journal::What;
 use crate::plan::{MILLI, Micros, SECOND, unit};
 use regions::anti_entropy::{self, Message};
 use regions::control_log::Command;
+use regions::peer_time::PeerTime;
 use regions::threats::collection::{Floor, Mark};
 use regions::threats::{Handling, Record, Said, Taken};
 use std::collections::{BTreeSet, VecDeque};
@@ -69,6 +70,7 @@ struct Link {
 #[derive(Debug)]
 pub struct Links {
     all: Vec<Link>,
+    times: PeerTime,
     draws: u64,
     told: u64,
     /// When this node asked for another floor last.
@@ -77,13 +79,17 @@ pub struct Links {
 
 impl Links {
     pub fn new(nodes: usize, seed: u64) -> Self {
-        Self { all: (0..nodes).map(|_| Link::default()).collect(), draws: seed, told: 0, raised: 0 }
+        let (all, times) = ((0..nodes).map(|_| Link::default()).collect(), PeerTime::default());
+        Self { all, times, draws: seed, told: 0, raised: 0 }
     }
 }
 
 impl World<'_> {
+    /// The time that a node reckons with.
     fn wall(&self, run: &Running) -> Timestamp {
-        self.nodes[run.me].wall(self.now)
+        let node = &self.nodes[run.me];
+        let local = Duration::from_micros(node.local(self.now));
+        run.links.times.bound(node.wall(self.now), local)
     }
 
     /// Others who are members.
@@ -303,8 +309,9 @@ impl World<'_> {
         let (now, local) = (self.wall(run), self.nodes[run.me].local(self.now));
         run.links.all[from].asked = Some(local);
         let same = floor == run.threats.floor() && run.links.all[from].member;
+        let said = self.nodes[run.me].wall(self.now);
         let mut compared =
-            Compared { messages: None, step, repaired: 0, cut: false, lacks: false, now };
+            Compared { messages: None, step, repaired: 0, cut: false, lacks: false, now: said };
         if same {
             let (state, clock) = (&mut run.threats, &mut run.stamps);
             let answer = anti_entropy::answer(state, clock, now, message.clone());
@@ -330,6 +337,7 @@ impl World<'_> {
             return;
         };
         link.answers = true;
+        run.links.times.heard(from as u64, told.now, Duration::from_micros(local));
         comparing.left_out |= told.cut || told.lacks;
         comparing.theirs = comparing.theirs.min(told.now);
         let lately = link.asked.is_some_and(|at| local < at + ASKED_LATELY);
