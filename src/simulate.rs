@@ -87,6 +87,9 @@ pub struct Explore {
     /// The first seed [default: 1]
     #[arg(long, default_value_t = 1, hide_default_value = true)]
     from: u64,
+    /// In which world: virtual or in-process
+    #[arg(long, default_value = "virtual", value_parser = world)]
+    world: World,
     #[command(flatten)]
     output: Output,
 }
@@ -209,10 +212,9 @@ fn seeds(text: &str) -> Result<Seeds, String> {
 fn world(text: &str) -> Result<World, String> {
     match text {
         "virtual" => Ok(World::Virtual),
+        "in-process" => Ok(World::InProcess),
         "processes" => Ok(World::Processes),
-        other => Err(format!(
-            "`{other}`: this version runs experiments in the worlds `virtual` and `processes`"
-        )),
+        other => Err(format!("`{other}` is no world: virtual, in-process or processes")),
     }
 }
 

@@ -26,7 +26,7 @@ pub use network::Responder;
 pub use node::{Consensus, Options, Role, Status};
 pub use profile::Profile;
 pub use runtime::{seed_process, seed_thread};
-pub use storage::{Fatal, History, Logged, Storage};
+pub use storage::{Fatal, History, Logged, Promise, Slowest, Storage, Watch};
 pub use types::NodeId;
 pub use wire::{Answering, Peer, Wire, WireError};
 

@@ -16,6 +16,7 @@ mod learned_returns;
 mod nothing_lost;
 mod one_history;
 mod one_owner;
+mod promises_kept;
 mod queues_bounded;
 mod registry_linearizable;
 mod serves_again;
@@ -141,6 +142,7 @@ catalogue![
     registry_linearizable,
     nothing_lost,
     one_history,
+    promises_kept,
     bundles_in_use,
     epochs_grow,
     converges,
@@ -185,8 +187,21 @@ pub const SOMETIMES: [(&str, &str); 16] = [
 /// Invariants of which real processes show enough, seen from outside.
 const FROM_OUTSIDE: &[&str] = &["R1", "R2", "R3", "R6", "C3", "C4", "E4", "O2", "M1", "X1", "X2"];
 
-/// Invariants that are about what lies on real disks.
-const OF_DISKS: &[&str] = &["E4"];
+/// Invariants that are about what lies on disks: of processes, and of nodes in one process.
+const OF_DISKS: &[&str] = &["E4", "R4"];
+
+/// Invariants of nodes in one process, whose detection is not part of that world.
+const OF_NODES: &[&str] = &["R1", "R2", "R3", "R4", "R6", "C3", "C4", "O1", "O2", "X1", "X2"];
+
+/// Goals that nodes in one process can reach.
+const GOALS_OF_NODES: &[&str] = &[
+    "leader-changed",
+    "split-vote",
+    "stale-owner-refused",
+    "lease-lapsed",
+    "snapshot-installed",
+    "disk-error-ended-node",
+];
 
 /// Goals that are seen from outside.
 const GOALS_FROM_OUTSIDE: &[&str] = &["leader-changed", "split-vote", "disk-error-ended-node"];
@@ -195,13 +210,18 @@ const GOALS_FROM_OUTSIDE: &[&str] = &["leader-changed", "split-vote", "disk-erro
 pub fn is_judged(id: &str, world: World) -> bool {
     match world {
         World::Processes => FROM_OUTSIDE.contains(&id),
+        World::InProcess => OF_NODES.contains(&id),
         _ => !OF_DISKS.contains(&id),
     }
 }
 
 /// Whether a goal can be seen in a world.
 pub fn is_seen(goal: &str, world: World) -> bool {
-    world != World::Processes || GOALS_FROM_OUTSIDE.contains(&goal)
+    match world {
+        World::Processes => GOALS_FROM_OUTSIDE.contains(&goal),
+        World::InProcess => GOALS_OF_NODES.contains(&goal),
+        World::Virtual | World::All => true,
+    }
 }
 
 /// The finding of each invariant.

@@ -315,6 +315,11 @@ pub enum What {
         /// Digest of all of the state.
         digest: u64,
     },
+    /// At the end: promises of consensus that were looked up on the disks when they were made.
+    Promised {
+        /// How many.
+        checked: u64,
+    },
     /// A node's ledger at the end: verdicts of a source and workload up to here.
     Ledger {
         /// The workload.

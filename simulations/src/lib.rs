@@ -1,14 +1,16 @@
 //! Seeded traffic with labelled campaigns; chaos experiments: faults, workloads, worlds that run
 //! them and invariants that judge what happened.
 
-mod asked;
+mod agreed;
 pub mod bench;
 pub mod campaign;
 pub mod experiment;
+pub mod in_process;
 pub mod invariants;
 pub mod journal;
 pub mod library;
 pub mod mutants;
+mod operations;
 pub mod plan;
 #[cfg(target_os = "linux")]
 pub mod processes;

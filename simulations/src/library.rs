@@ -4,6 +4,7 @@
 pub const EXPERIMENTS: &[(&str, &str)] = &[
     ("clock-step", include_str!("../experiments/clock-step.toml")),
     ("explore", include_str!("../experiments/explore.toml")),
+    ("explore-in-process", include_str!("../experiments/explore-in-process.toml")),
     ("failing-disk", include_str!("../experiments/failing-disk.toml")),
     ("flapping-link", include_str!("../experiments/flapping-link.toml")),
     ("leader-loss", include_str!("../experiments/leader-loss.toml")),

@@ -168,6 +168,6 @@ pub fn run(plan: &Plan, options: &Options<'_>) -> Result<Ran, Error> {
     let since = Instant::now();
     drop(cluster);
     let tear_down = since.elapsed();
-    let outcome = Outcome { journal: shared.record.take(), trace: 0, steps };
+    let outcome = Outcome { journal: shared.record.take(), steps, ..Outcome::default() };
     Ok(Ran { outcome, set_up, ready, tear_down, folder })
 }

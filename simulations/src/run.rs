@@ -1,6 +1,7 @@
 //! One run of a plan: what happened, and what that says.
 
-use crate::experiment::{Bounds, Experiment, Mode};
+use crate::experiment::{Bounds, Experiment, Mode, World as Place};
+use crate::in_process;
 use crate::invariants::{self, Finding};
 use crate::journal::{Ask, Done, Journal, What};
 use crate::plan::{Micros, Plan};
@@ -61,22 +62,29 @@ pub struct Run {
 impl Run {
     /// Runs a plan and looks at what happened. A panic of the code under test is a finding.
     pub fn of(plan: &Plan, experiment: &Experiment) -> Self {
-        let ran = catch_unwind(AssertUnwindSafe(|| World::new(plan).run()));
+        let ran = catch_unwind(AssertUnwindSafe(|| match plan.world {
+            Place::InProcess => in_process::run(plan).unwrap_or_else(|why| Outcome {
+                skipped: vec![format!("there was no cluster: {why}")],
+                ..Outcome::default()
+            }),
+            _ => World::new(plan).run(),
+        }));
         let outcome = ran.unwrap_or_else(|panic| {
             let mut journal = Journal::default();
             let what = format!("a panic: {}", words(panic.as_ref()));
             journal.note(plan.end(), None, What::Broken { invariant: "X1", what });
-            Outcome { journal, trace: 0, steps: 0 }
+            Outcome { journal, ..Outcome::default() }
         });
         Self::judge(plan, experiment, outcome)
     }
 
     /// Looks at what happened.
     pub fn judge(plan: &Plan, experiment: &Experiment, outcome: Outcome) -> Self {
-        let Outcome { journal, trace, steps } = outcome;
+        let Outcome { journal, trace, steps, skipped } = outcome;
         let findings = invariants::check(plan, &journal, &experiment.invariants);
         let sometimes = goals(&journal);
-        let doubts = doubts(plan, &journal, experiment);
+        let mut doubts = doubts(plan, &journal, experiment);
+        doubts.extend(skipped);
         let tally = tally(&journal);
         let measures =
             Bounds::MEASURES.map(|(name, _)| (name, measure(&journal, name, plan.end())));

@@ -2,10 +2,11 @@
 
 use crate::experiment::{Direction, Role, Shape, Target};
 use crate::plan::{Plan, Scope};
-use crate::world::net::pairs;
+use std::collections::BTreeSet;
 
 /// Purposes of drawn numbers.
 const WHOM: u64 = 60;
+const CORE: u64 = 71;
 
 /// A world whose nodes have roles.
 pub trait Whom {
@@ -108,4 +109,43 @@ pub trait Whom {
             },
         }
     }
+}
+
+/// Who is healthy in the liveness phase, by lot: a majority of each region, since fewer cannot
+/// acknowledge events, and a majority of the voters. Those that `lost` their disks vote no more.
+pub fn core(plan: &Plan, lost: impl Fn(usize) -> bool) -> Vec<usize> {
+    let all: Vec<usize> = (0..plan.nodes.len()).collect();
+    let lot = |n: &usize| plan.draw(CORE, *n as u64, 0);
+    let mut core: BTreeSet<usize> = BTreeSet::new();
+    for region in 0..plan.regions.len() {
+        let here = all.iter().filter(|n| plan.nodes[**n].region == region);
+        let mut here: Vec<usize> = here.copied().collect();
+        here.sort_by_key(lot);
+        let majority = here.len() / 2 + 1;
+        core.extend(here.into_iter().take(majority));
+    }
+    let voters: Vec<usize> = all.iter().copied().filter(|n| plan.nodes[*n].voter).collect();
+    let need = voters.len() / 2 + 1;
+    let mut whole: Vec<usize> = voters.into_iter().filter(|v| !lost(*v)).collect();
+    whole.sort_by_key(lot);
+    core.extend(whole.into_iter().take(need));
+    core.into_iter().collect()
+}
+
+/// Directed pairs between the first side and the others.
+fn pairs(sides: &[Vec<usize>], direction: Direction) -> Vec<(usize, usize)> {
+    let mut pairs = Vec::new();
+    for (at, side) in sides.iter().enumerate() {
+        for (other_at, other) in sides.iter().enumerate().filter(|(o, _)| *o != at) {
+            let hit = match direction {
+                Direction::Both => true,
+                Direction::Out => other_at != 0,
+                Direction::In => at != 0,
+            };
+            if hit {
+                pairs.extend(side.iter().flat_map(|a| other.iter().map(|b| (*a, *b))));
+            }
+        }
+    }
+    pairs
 }

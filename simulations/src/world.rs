@@ -23,9 +23,11 @@ mod raft;
 mod targets;
 mod verdicts;
 
+pub(crate) use verdicts::record;
+
+use crate::agreed::Agreed;
 use crate::journal::{Journal, What};
 use crate::plan::{Micros, Plan};
-use agreed::Agreed;
 use clients::Client;
 use cluster::coordinator::Fences;
 pub use ending::NodeState;
@@ -72,7 +74,7 @@ pub struct World<'a> {
 }
 
 /// What came of a run.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// All that happened.
     pub journal: Journal,
@@ -80,6 +82,8 @@ pub struct Outcome {
     pub trace: u64,
     /// Events that were delivered.
     pub steps: u64,
+    /// What the plan asks for and the world does not do.
+    pub skipped: Vec<String>,
 }
 
 impl<'a> World<'a> {

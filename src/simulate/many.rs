@@ -24,19 +24,15 @@ pub fn run(arguments: &Run) -> Result<Verdict> {
     experiment.world = arguments.world.unwrap_or(experiment.world);
     let seeds = arguments.seeds.unwrap_or(experiment.seeds);
     match experiment.world {
-        World::Virtual | World::All => {}
+        World::Virtual | World::InProcess | World::All => {}
         World::Processes => return real::run(&experiment, seeds, arguments),
-        World::InProcess => bail!(
-            "{}: this version runs experiments in the worlds `virtual` and `processes`",
-            experiment.name
-        ),
     }
     let stop = AtomicBool::new(false);
     finish(&experiment, seeds, &arguments.output, &stop)
 }
 
 pub fn explore(arguments: &Explore) -> Result<Verdict> {
-    let experiment = experiment("explore")?;
+    let experiment = exploring(arguments.world)?;
     let lasts = Duration::try_from_secs_f64(arguments.minutes * 60.0).context("--minutes")?;
     let seeds = Seeds { from: arguments.from, count: u64::MAX - arguments.from };
     let (stop, over) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -52,6 +48,15 @@ pub fn explore(arguments: &Explore) -> Result<Verdict> {
         over.store(true, Ordering::Relaxed);
         done
     })
+}
+
+/// What explores a world.
+fn exploring(world: World) -> Result<Experiment> {
+    match world {
+        World::Virtual => experiment("explore"),
+        World::InProcess => experiment("explore-in-process"),
+        _ => bail!("faults are drawn by seed in the worlds virtual and in-process"),
+    }
 }
 
 /// Runs, writes reports, and says what came of it.
@@ -207,7 +212,7 @@ pub fn say(
     }
     let not_judged = CATALOGUE.iter().filter(|i| !is_judged(i.id, experiment.world));
     let not_judged: Vec<&str> = not_judged.map(|i| i.id).collect();
-    if experiment.world == World::Processes {
+    if experiment.world != World::Virtual {
         println!("  not judged in this world: {}", not_judged.join(", "));
     }
     let goals: Vec<_> = SOMETIMES.iter().filter(|(id, _)| is_seen(id, experiment.world)).collect();
@@ -234,7 +239,7 @@ pub fn mutants(arguments: &Mutants) -> Result<Verdict> {
     if !mutants::COMPILED {
         bail!("this program has no planted bugs: build it with `--features mutants`");
     }
-    let experiment = experiment("explore")?;
+    let (explore, whole) = (exploring(World::Virtual)?, exploring(World::InProcess)?);
     let fits = |m: &&Mutant| m.name().to_lowercase().contains(&arguments.name.to_lowercase());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (mut caught, mut all) = (0, 0);
@@ -243,8 +248,12 @@ pub fn mutants(arguments: &Mutants) -> Result<Verdict> {
         "planted bug", "class", "seed", "most", "by"
     );
     for mutant in Mutant::ALL.iter().filter(fits) {
-        let most = arguments.seeds.unwrap_or_else(|| mutant.class().seeds());
-        let found = mutants::hunt(&experiment, *mutant, most, threads);
+        let most = arguments.seeds.unwrap_or_else(|| mutant.seeds());
+        let experiment = match mutant.world() {
+            threat::mutants::World::Virtual => &explore,
+            threat::mutants::World::InProcess => &whole,
+        };
+        let found = mutants::hunt(experiment, *mutant, most, threads);
         all += 1;
         caught += u64::from(found.by.is_some());
         let class = format!("{:?}", mutant.class()).to_lowercase();
@@ -257,7 +266,7 @@ pub fn mutants(arguments: &Mutants) -> Result<Verdict> {
         println!("{:24} {class:7} {seed:>6} of {most:>5}  {by:5} {}", mutant.name(), mutant.says());
         if let Some((_, run)) = found.by.as_ref().filter(|_| arguments.shrink) {
             let began = Instant::now();
-            if let Some(small) = shrink::shrink(&run.plan, &experiment, SHRINKING) {
+            if let Some(small) = shrink::shrink(&run.plan, experiment, SHRINKING) {
                 println!(
                     "{:24} {} of {} faults, {} operations, {} runs, {:.1} s",
                     "  shrunk",

@@ -3,13 +3,14 @@
 use super::{Replay, Shrink, many, real};
 use anyhow::{Context, Result, bail};
 use simulations::experiment::World as Place;
+use simulations::in_process;
 use simulations::invariants::Finding;
 use simulations::journal::Entry;
 use simulations::plan::Plan;
 use simulations::report::{FORMAT, File, name};
 use simulations::run::{Run, Verdict};
 use simulations::shrink;
-use simulations::world::World;
+use simulations::world::{NodeState, World};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
@@ -35,6 +36,9 @@ pub fn replay(arguments: &Replay) -> Result<Verdict> {
     if trace == file.trace_hash {
         println!("seed {}: the same {} events again, trace {trace}", file.seed, run.steps);
     } else {
+        if file.plan.world == Place::InProcess && !in_process::REPEATS {
+            println!("this program was not built to repeat runs of nodes in one process");
+        }
         println!(
             "seed {}: not the same run: trace {trace}, the report has {}. Another version of the \
              program gives another run of a plan",
@@ -48,9 +52,17 @@ pub fn replay(arguments: &Replay) -> Result<Verdict> {
         _ => None,
     });
     let until = until.unwrap_or(file.plan.end()).min(file.plan.end());
-    let mut world = World::new(&file.plan);
-    world.run_until(until);
-    show(&file.plan, &world, until, arguments);
+    let states = match file.plan.world {
+        Place::InProcess => in_process::states(&file.plan, until).map_err(anyhow::Error::msg)?,
+        _ => {
+            let mut world = World::new(&file.plan);
+            world.run_until(until);
+            world.states()
+        }
+    };
+    let before = run.journal.entries.partition_point(|entry| entry.at <= until);
+    show(&file.plan, &run.journal.entries[..before], until, arguments);
+    show_states(&states);
     if let Some((id, Finding::Broken { at, what, .. })) = broken {
         println!("\n{id} is broken at {:.6} s: {what}", *at as f64 / 1e6);
     }
@@ -116,8 +128,7 @@ fn words(plan: &Plan, entry: &Entry) -> String {
     format!("{:12.6} s  {who:10} {what}", entry.at as f64 / 1e6)
 }
 
-fn show(plan: &Plan, world: &World<'_>, until: u64, arguments: &Replay) {
-    let entries = &world.journal().entries;
+fn show(plan: &Plan, entries: &[Entry], until: u64, arguments: &Replay) {
     let first = entries.len().saturating_sub(arguments.last);
     println!("\nthe last events before {:.6} s:", until as f64 / 1e6);
     for entry in &entries[first..] {
@@ -130,11 +141,14 @@ fn show(plan: &Plan, world: &World<'_>, until: u64, arguments: &Replay) {
             }
         }
     }
+}
+
+fn show_states(states: &[NodeState]) {
     println!(
         "\n{:12} {:7} {:>6} {:>8} {:>7} {:>8}",
         "node", "is", "term", "applied", "acts", "threats"
     );
-    for state in world.states() {
+    for state in states {
         println!(
             "{:12} {:7} {:>6} {:>8} {:>7} {:>8}{}",
             state.name,

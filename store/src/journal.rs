@@ -18,6 +18,7 @@ use redb::StorageBackend;
 use redb::backends::FileBackend;
 use std::fs::OpenOptions;
 use std::path::Path;
+use threat::mutants::{Mutant, is_live};
 
 /// Bytes of the header of a frame: generation, frames of the generation before, number in its own
 /// generation, length, sum.
@@ -182,7 +183,12 @@ impl Journal {
         self.buffer.extend(bytes);
         self.buffer.resize(takes as usize, 0);
         self.backend.write(self.start(self.generation) + self.at, &self.buffer).map_err(disk)?;
-        self.backend.sync_data().map_err(disk)?;
+        if !is_live(Mutant::JournalNotSynced) {
+            let synced = self.backend.sync_data().map_err(disk);
+            if !is_live(Mutant::FailedSyncForgotten) {
+                synced?;
+            }
+        }
         self.at += takes;
         self.frames += 1;
         Ok(true)

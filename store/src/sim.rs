@@ -103,6 +103,22 @@ impl SimDisk {
         self.lock().ignore_sync = ignore;
     }
 
+    /// A disk as this one would be found after a power cut that loses everything not synced.
+    pub fn as_synced(&self) -> Self {
+        let copy = Self::new(0);
+        {
+            let mut disk = copy.lock();
+            disk.durable.clone_from(&self.lock().durable);
+            disk.current = disk.durable.clone();
+        }
+        copy
+    }
+
+    /// Whether everything that was written was synced.
+    pub fn is_synced(&self) -> bool {
+        self.lock().unsynced.is_empty()
+    }
+
     /// Syncs done so far.
     pub fn syncs(&self) -> u64 {
         self.lock().syncs

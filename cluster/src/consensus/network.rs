@@ -1,7 +1,7 @@
 //! openraft's messages over a [`Wire`].
 
 use super::beats::Beats;
-use super::storage::Stored;
+use super::storage::{Promise, Stored, Watch};
 use super::types::{NodeId, Raft, Types};
 use super::wire::{Peer, Wire, WireError};
 use openraft::BasicNode;
@@ -54,11 +54,40 @@ enum Error {
 
 /// Answers the requests that other nodes send over their [`Wire`].
 #[derive(Clone)]
-pub struct Responder(Raft);
+pub struct Responder {
+    raft: Raft,
+    watch: Option<Arc<dyn Watch>>,
+}
 
 impl Responder {
-    pub(super) const fn new(raft: Raft) -> Self {
-        Self(raft)
+    pub(super) const fn new(raft: Raft, watch: Option<Arc<dyn Watch>>) -> Self {
+        Self { raft, watch }
+    }
+
+    fn promises(&self, promise: Promise) {
+        if let Some(watch) = &self.watch {
+            watch.promises(promise);
+        }
+    }
+
+    async fn append(&self, rpc: AppendEntriesRequest<Types>) -> Answer {
+        let term = rpc.vote.leader_id.term;
+        let last = rpc.entries.last().map(|e| e.log_id).or(rpc.prev_log_id);
+        let Ok(answer) = self.raft.append_entries(rpc).await else { return Answer::Stopped };
+        if let (AppendEntriesResponse::Success, Some(last)) = (&answer, last) {
+            self.promises(Promise::Log { term, index: last.index });
+        }
+        Answer::Append(answer)
+    }
+
+    async fn vote(&self, rpc: VoteRequest<NodeId>) -> Answer {
+        let leader = rpc.vote.leader_id;
+        let Ok(answer) = self.raft.vote(rpc).await else { return Answer::Stopped };
+        if answer.vote_granted {
+            let (term, candidate) = (leader.term, leader.node_id);
+            self.promises(Promise::Vote { term, candidate });
+        }
+        Answer::Vote(answer)
     }
 
     /// The answer to a request of node `from`. Hostile or damaged bytes get an empty one, and so
@@ -74,11 +103,9 @@ impl Responder {
             return Vec::new();
         }
         let answer = match call {
-            Call::Append(rpc) => {
-                self.0.append_entries(rpc).await.map_or(Answer::Stopped, Answer::Append)
-            }
-            Call::Vote(rpc) => self.0.vote(rpc).await.map_or(Answer::Stopped, Answer::Vote),
-            Call::Snapshot(rpc) => match self.0.install_snapshot(rpc).await {
+            Call::Append(rpc) => self.append(rpc).await,
+            Call::Vote(rpc) => self.vote(rpc).await,
+            Call::Snapshot(rpc) => match self.raft.install_snapshot(rpc).await {
                 Ok(response) => Answer::Snapshot(response),
                 Err(RaftError::APIError(InstallSnapshotError::SnapshotMismatch(m))) => {
                     Answer::Mismatch(m)

@@ -258,7 +258,7 @@ impl Consensus {
 
     /// Answers what other nodes send.
     pub fn responder(&self) -> Responder {
-        Responder::new(self.raft.clone())
+        Responder::new(self.raft.clone(), self.state.watch())
     }
 
     /// How things are.

@@ -32,11 +32,12 @@ pub(super) use stored::Stored;
 use super::limits::{JOURNAL_AREA, JOURNAL_AREA_SIMULATED};
 use super::types::StorageError;
 use log_writer::Place;
+pub use log_writer::Slowest;
 use openraft::{AnyError, ErrorSubject, ErrorVerb, StorageIOError};
 use redb::StorageBackend;
+use regions::control_log::{ControlLog, Reply, Request};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use store::journal::Journal;
 use tokio::sync::mpsc;
 
@@ -66,6 +67,64 @@ impl Fatal {
 impl std::fmt::Debug for Fatal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Fatal")
+    }
+}
+
+/// Sees what a node applies, in its order: a journal of what was agreed on. Called while nothing
+/// else is applied, so it must be quick.
+pub trait Watch: Send + Sync + 'static {
+    /// The entry at an index was applied: its requests, their replies and the state after it.
+    /// An entry of consensus itself has no requests.
+    fn applied(&self, index: u64, requests: &[Request], replies: &[Reply], log: &ControlLog);
+
+    /// A state that another node sent took the place of all entries up to an index.
+    fn installed(&self, index: u64, log: &ControlLog);
+
+    /// An answer is about to leave that others rely on.
+    fn promises(&self, _: Promise) {}
+}
+
+/// What others rely on once they are answered, and so has to survive a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Promise {
+    /// The log up to an index, as the leader of a term has it.
+    Log {
+        /// The term.
+        term: u64,
+        /// The index.
+        index: u64,
+    },
+    /// The vote of a term.
+    Vote {
+        /// The term.
+        term: u64,
+        /// For whom.
+        candidate: u64,
+    },
+}
+
+impl Promise {
+    /// Whether files as they would be found after a power cut keep it. They are opened as at a
+    /// start, so give copies.
+    ///
+    /// # Errors
+    /// As [`store::database::Database::with_backend`].
+    #[cfg(any(test, feature = "sim"))]
+    pub fn is_kept_by(self, [log, journal]: [impl StorageBackend; 2]) -> store::Result<bool> {
+        let (alive, _closed) = mpsc::channel(1);
+        let log = log_disk::LogDisk::with_backend(log, alive)?;
+        let journal = Journal::with_backend(journal, JOURNAL_AREA_SIMULATED)?;
+        let slowest = Slowest::default();
+        let fatal = Fatal::new(|_| ());
+        let (vote, last) = LogStore::load(log, journal, Place::Task { slowest }, fatal)?.kept();
+        let term = vote.map_or(0, |vote| vote.leader_id.term);
+        Ok(match self {
+            // Under a later leader the log may have been cut back since.
+            Self::Log { term: of, index } => term > of || last >= Some(index),
+            Self::Vote { term: of, candidate } => {
+                term > of || vote.is_some_and(|v| (term, v.leader_id.node_id) == (of, candidate))
+            }
+        })
     }
 }
 
@@ -124,15 +183,28 @@ impl Storage {
     /// As [`store::database::Database::with_backend`].
     pub fn with_backends(
         [log, journal, state]: [impl StorageBackend; 3],
-        slowest: Duration,
+        slowest: impl Into<Slowest>,
         fatal: Fatal,
     ) -> store::Result<Self> {
+        let slowest = slowest.into();
         let (alive, closed) = mpsc::channel(1);
         let log = log_disk::LogDisk::with_backend(log, alive.clone())?;
         let state = state_disk::StateDisk::with_backend(state, alive)?;
         let journal = Journal::with_backend(journal, JOURNAL_AREA_SIMULATED)?;
         let log = LogStore::load(log, journal, Place::Task { slowest }, fatal.clone())?;
         Self::new(log, worker::Worker::inline(state), fatal, closed)
+    }
+
+    /// Lets somebody see what is applied.
+    #[must_use]
+    pub fn watched_by(self, watch: Arc<dyn Watch>) -> Self {
+        self.state.watched_by(watch);
+        self
+    }
+
+    /// The index up to which the state is applied when it is opened.
+    pub fn applied(&self) -> u64 {
+        *self.state.index().borrow()
     }
 
     fn new(

@@ -237,16 +237,18 @@ impl Link {
                 }
             }
             tokio::select! {
-                asked = queue.recv() => match asked {
-                    Some(asked) => next = Some(asked),
-                    None => break,
-                },
+                // The end of the connection first, which a busy queue must not hide.
+                biased;
                 _ = tasks.join_next() => break,
                 now = look.tick() => {
                     if lock(&waiting).is_silent(now) || now.duration_since(last) > IDLE {
                         break;
                     }
                 }
+                asked = queue.recv() => match asked {
+                    Some(asked) => next = Some(asked),
+                    None => break,
+                },
             }
         }
         lock(&waiting).end();
@@ -257,11 +259,12 @@ impl Link {
 async fn refuse(queue: &mut mpsc::Receiver<Asked>, until: Instant, reason: &str) {
     loop {
         tokio::select! {
+            biased;
+            () = sleep_until(until) => return,
             asked = queue.recv() => match asked {
                 Some(asked) => drop(asked.tell.send(Err(Error::NotConnected(reason.into())))),
                 None => return,
             },
-            () = sleep_until(until) => return,
         }
     }
 }

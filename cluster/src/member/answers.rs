@@ -8,6 +8,7 @@ use crate::fabric::{Answer, BoxFuture, Caller, Lane, Who};
 use crate::replication::{self, Said};
 use regions::control_log::{Command, ControlLog, Refusal, Reply, Request};
 use std::collections::{BTreeMap, BTreeSet};
+use threat::mutants::{Mutant, is_live};
 use threat::{Text, ThreatId};
 use tokio::time::timeout;
 
@@ -75,7 +76,7 @@ impl Inner {
                 Ok(reply) => return Told::Reply(reply),
                 Err(failure) => Err(failure),
             },
-            Ask::Flags { linearizable: false } => {
+            Ask::Flags { linearizable } if !linearizable || is_live(Mutant::StaleReadServed) => {
                 let (applied, flags) = self.consensus.read(flags);
                 return Told::Flags(applied, flags);
             }

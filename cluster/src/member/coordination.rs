@@ -263,6 +263,8 @@ pub(super) async fn lead(inner: Arc<Inner>) {
         inner.see_to_duties().await;
         let told = async {
             tokio::select! {
+                // In order: a simulation has to run the same way again.
+                biased;
                 () = inner.part.duty.notified() => true,
                 changed = changes.changed() => changed.is_ok(),
             }
@@ -282,6 +284,7 @@ pub(super) async fn attend(inner: Arc<Inner>) {
     let mut asked = JoinSet::new();
     loop {
         tokio::select! {
+            biased;
             changed = changes.changed() => {
                 if changed.is_err() {
                     return;

@@ -27,6 +27,12 @@ impl View {
         self.0.upgrade().is_some_and(|inner| inner.consensus.status().role == Role::Leader)
     }
 
+    /// The term in which this node leads, if it does.
+    pub fn leads_in(&self) -> Option<u64> {
+        let status = self.0.upgrade()?.consensus.status();
+        (status.role == Role::Leader).then_some(status.term)
+    }
+
     /// Where the leader listens, if one is known.
     pub fn leader(&self) -> Option<String> {
         let inner = self.0.upgrade()?;

@@ -34,8 +34,8 @@ pub fn expand(experiment: &Experiment, seed: u64) -> Plan {
         experiment: experiment.name.clone(),
         seed,
         world: match experiment.world {
-            World::Processes => World::Processes,
-            _ => World::Virtual,
+            World::All => World::Virtual,
+            one => one,
         },
         duration: micros(experiment.duration),
         heal: micros(experiment.heal),

@@ -4,9 +4,9 @@
 
 use super::ingest::Log;
 use super::seen::Shared;
-use crate::asked::{said, skewed};
 use crate::experiment::WorkloadKind;
 use crate::journal::{self, Done, What};
+use crate::operations::{said, skewed};
 use crate::plan::{MILLI, Micros, Plan, PlannedWorkload, SECOND, unit};
 use cluster::control::{Ask, Told, ask};
 use cluster::fabric::Fabric;

@@ -2,14 +2,12 @@
 //! it makes sense. What it does and when follows from the seed, its place and the operation's
 //! number.
 
-use super::consensus::KEY;
 use super::data::Batch;
 use super::{Ask, Event, Told, World};
-use crate::asked::{said, skewed};
 use crate::experiment::WorkloadKind;
 use crate::journal::{self, Done, Truth, What};
+use crate::operations::{self, request, said, skewed};
 use crate::plan::{MILLI, Micros, Plan, PlannedWorkload, SECOND, unit};
-use regions::control_log::{Client as Name, Command, Request, Stage};
 use regions::threats::Status;
 use std::rc::Rc;
 use threat::entropy::mix64;
@@ -116,12 +114,12 @@ impl World<'_> {
                 }
                 if part < mix.read + mix.write {
                     let value = (client as u64) << 32 | u64::from(number);
-                    let name = format!("{KEY}{key}").into();
-                    let command = Command::SetFlag { name, value: Some(value.to_string().into()) };
+                    let command = operations::write(key, value);
                     let ask = Ask::Propose(Rc::new(request(client, number, command)));
                     return Some((ask, journal::Ask::Write { key, value }));
                 }
-                let command = self.bundle_step(client, drawn)?;
+                let near = self.nodes[self.choose(client, 0)].run.as_ref()?;
+                let command = operations::bundle_step(self.plan, &near.log, drawn)?;
                 let ask = Ask::Propose(Rc::new(request(client, number, command)));
                 Some((ask, journal::Ask::Activate))
             }
@@ -154,34 +152,6 @@ impl World<'_> {
         };
         let events = (start..start + u64::from(planned.batch)).map(event).collect();
         Batch { source: client as u32, start, events, hasty: client % 4 == 3 }
-    }
-
-    /// The next step of a bundle, as a node near the client knows them.
-    fn bundle_step(&self, client: usize, drawn: u64) -> Option<Command> {
-        let near = self.choose(client, 0);
-        let run = self.nodes[near].run.as_ref()?;
-        let bundles = run.log.bundles();
-        let expected_epoch = bundles.epoch();
-        let evidence = || threat::Text::from("a trial");
-        if drawn >> 8 & 3 == 0
-            && let Some(version) = bundles.active()
-        {
-            return Some(Command::RollbackBundle { version, expected_epoch, evidence: evidence() });
-        }
-        let all = bundles.all();
-        let tried = all.iter().find(|(_, b)| matches!(b.stage, Stage::Canary(_)));
-        if let Some((&version, _)) = tried {
-            return Some(Command::ActivateBundle { version, expected_epoch, evidence: evidence() });
-        }
-        let region = self.plan.regions[drawn as usize % self.plan.regions.len()].as_str().into();
-        let shadow = all.iter().find(|(_, b)| b.stage == Stage::Shadow);
-        if let Some((&version, _)) = shadow {
-            return Some(Command::CanaryBundle { version, region, evidence: evidence() });
-        }
-        let old =
-            all.iter().find(|(_, b)| matches!(b.stage, Stage::RolledBack | Stage::Registered));
-        let (&version, _) = old?;
-        Some(Command::ShadowBundle { version, evidence: evidence() })
     }
 
     /// A node for an attempt: one near it first, then others.
@@ -293,9 +263,4 @@ impl World<'_> {
         let who = self.nodes.len() + client;
         self.note(who, What::Answered { op: doing.op, done });
     }
-}
-
-fn request(client: usize, number: u32, command: Command) -> Request {
-    let name = Name { opened: 0, nonce: 1_000 + client as u64 };
-    Request { client: name, sequence: number.into(), command }
 }

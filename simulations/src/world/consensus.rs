@@ -5,6 +5,7 @@ mod duties;
 
 use super::node::Running;
 use super::{Ask, Body, Lane, Timer, Told, World, raft};
+use crate::agreed::KEY;
 use crate::experiment::Moment;
 use crate::journal::What;
 use crate::plan::Micros;
@@ -13,8 +14,6 @@ use regions::lease::Renewal;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use threat::entropy::mix64;
-
-pub use super::agreed::KEY;
 
 /// Who waits for an answer.
 #[derive(Clone, Copy, Debug)]
@@ -144,7 +143,7 @@ impl World<'_> {
                 Ok(log) => run.log = log,
                 Err(error) => self.broken("X3", Some(me), format!("a snapshot: {error}")),
             }
-            (run.applied, run.chain) = (snapshot.last.0, self.chain_at(snapshot.last.0));
+            (run.applied, run.chain) = (snapshot.last.0, self.agreed.chain_at(snapshot.last.0));
             self.note(me, What::Installed { index: run.applied, chain: run.chain });
             self.learn(run);
             self.moment(Moment::Snapshot, me);
@@ -174,7 +173,7 @@ impl World<'_> {
             let Some(entry) = run.raft.entry(index).map(Rc::clone) else { break };
             (run.applied, run.chain) = (index, mix64(run.chain ^ entry.print));
             self.note(run.me, What::Applied { index, chain: run.chain });
-            let first = self.agree(index, run.chain);
+            let first = self.agreed.is_first(index, run.chain);
             for request in &entry.requests {
                 let reply = run.log.apply(index, request);
                 followed |= request.command.is_followed();

@@ -40,7 +40,8 @@ impl World<'_> {
                 self.note(node, What::Ledger { workload, source, end: judged.end });
             }
         }
-        Outcome { journal: self.journal, trace: self.trace, steps: self.steps }
+        let (journal, trace, steps) = (self.journal, self.trace, self.steps);
+        Outcome { journal, trace, steps, skipped: Vec::new() }
     }
 
     fn tell_threats(&mut self, node: usize, run: &super::Running) {
@@ -72,7 +73,7 @@ impl World<'_> {
 }
 
 /// A node at a moment, for people.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NodeState {
     /// Its name.
     pub name: String,
@@ -110,10 +111,5 @@ impl World<'_> {
             }
         };
         self.nodes.iter().zip(&self.plan.nodes).map(state).collect()
-    }
-
-    /// What has happened so far.
-    pub const fn journal(&self) -> &crate::journal::Journal {
-        &self.journal
     }
 }

@@ -10,7 +10,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Purposes of drawn numbers.
 const ACTORS: u64 = 70;
-const CORE: u64 = 71;
 
 /// What faults have done and do.
 #[derive(Debug, Default)]
@@ -331,26 +330,9 @@ impl World<'_> {
 
     /// Who is healthy from now on.
     fn core(&self) -> Vec<usize> {
-        let all: Vec<usize> = (0..self.nodes.len()).collect();
-        if self.plan.core == Core::All {
-            return all;
+        match self.plan.core {
+            Core::All => (0..self.nodes.len()).collect(),
+            Core::RandomMajority => crate::whom::core(self.plan, |n| self.nodes[n].disk.lost),
         }
-        let lot = |n: &usize| self.plan.draw(CORE, *n as u64, 0);
-        let mut core: BTreeSet<usize> = BTreeSet::new();
-        for region in 0..self.plan.regions.len() {
-            let here = all.iter().filter(|n| self.plan.nodes[**n].region == region);
-            let mut here: Vec<usize> = here.copied().collect();
-            here.sort_by_key(lot);
-            // With fewer than a majority of its nodes a region cannot acknowledge events.
-            let majority = here.len() / 2 + 1;
-            core.extend(here.into_iter().take(majority));
-        }
-        // Voters that lost their disks vote no more.
-        let mut voters: Vec<usize> =
-            self.shape.voters.iter().copied().filter(|v| !self.nodes[*v].disk.lost).collect();
-        voters.sort_by_key(lot);
-        let need = self.shape.voters.len() / 2 + 1;
-        core.extend(voters.into_iter().take(need));
-        core.into_iter().collect()
     }
 }

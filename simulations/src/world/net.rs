@@ -1,7 +1,6 @@
 //! Links between nodes: how long a message takes, and whether it arrives.
 
 use super::{Event, World};
-use crate::experiment::Direction;
 use crate::plan::{MILLI, Micros, unit};
 
 /// Messages on one lane arrive in the order in which they were sent, as on one connection.
@@ -70,24 +69,6 @@ impl Net {
             change(&mut self.trouble[from * self.nodes + to]);
         }
     }
-}
-
-/// Directed pairs between the first side and the others.
-pub fn pairs(sides: &[Vec<usize>], direction: Direction) -> Vec<(usize, usize)> {
-    let mut pairs = Vec::new();
-    for (at, side) in sides.iter().enumerate() {
-        for (other_at, other) in sides.iter().enumerate().filter(|(o, _)| *o != at) {
-            let hit = match direction {
-                Direction::Both => true,
-                Direction::Out => other_at != 0,
-                Direction::In => at != 0,
-            };
-            if hit {
-                pairs.extend(side.iter().flat_map(|a| other.iter().map(|b| (*a, *b))));
-            }
-        }
-    }
-    pairs
 }
 
 impl World<'_> {

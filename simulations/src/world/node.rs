@@ -186,7 +186,7 @@ impl World<'_> {
         };
         let log = log.unwrap_or_default();
         let applied = raft.base();
-        let chain = self.chain_at(applied);
+        let chain = self.agreed.chain_at(applied);
         let node = &mut self.nodes[at];
         let (mut threats, last) = threats(&node.disk);
         threats.take_unstored(|_, _| ());

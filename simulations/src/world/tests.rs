@@ -60,7 +60,7 @@ fn every_experiment_of_the_library_passes_its_first_seed() {
 fn planted_bugs_are_found_and_their_plans_shrink() {
     let experiment = explore();
     for mutant in [Mutant::AssignmentKeepsEpoch, Mutant::LateVotersWaitedFor] {
-        let caught = hunt(&experiment, mutant, mutant.class().seeds(), 2);
+        let caught = hunt(&experiment, mutant, mutant.seeds(), 2);
         let (_, run) = caught.by.unwrap_or_else(|| panic!("{} was not found", mutant.name()));
         let small = shrink(&run.plan, &experiment, 40).unwrap();
         assert!(small.plan.faults.len() <= run.plan.faults.len().min(4), "{:?}", small.plan.faults);

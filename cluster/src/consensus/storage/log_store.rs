@@ -16,6 +16,7 @@ use std::fmt::Debug;
 use std::ops::{Bound, RangeBounds};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::journal::Journal;
+use threat::mutants::{Mutant, is_live};
 use tokio::sync::watch;
 
 struct Cached {
@@ -182,6 +183,13 @@ impl LogStore {
         Ok(owner)
     }
 
+    /// What the disk would give back: who the last vote was for, and the last index.
+    #[cfg(any(test, feature = "sim"))]
+    pub fn kept(&self) -> (Option<Vote>, Option<u64>) {
+        let memory = self.lock();
+        (memory.vote, memory.last.map(|last| last.index))
+    }
+
     /// How far it is on the disk.
     pub fn stored(&self) -> Stored {
         self.lock().stored.clone()
@@ -260,7 +268,11 @@ impl RaftLogStorage<Types> for LogStore {
     }
 
     async fn save_vote(&mut self, vote: &Vote) -> Result<(), StorageError> {
-        self.writer.wait(Write::Vote(*vote)).await?;
+        if is_live(Mutant::VoteNotStored) {
+            self.writer.send(Write::Vote(*vote), Tell::Nobody).await?;
+        } else {
+            self.writer.wait(Write::Vote(*vote)).await?;
+        }
         self.lock().vote = Some(*vote);
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::consensus::types::{StorageError, Types};
 use openraft::AsyncRuntime;
 use openraft::storage::LogFlushed;
 use rand::Rng;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -38,12 +39,36 @@ pub(super) struct Job {
 }
 
 /// Where writes are made.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Place {
     /// On a thread.
     Thread,
     /// In a task, in simulations: each takes up to so long, drawn anew.
-    Task { slowest: Duration },
+    Task { slowest: Slowest },
+}
+
+/// The longest time that a write of a simulated disk takes, which may change while it is used.
+#[derive(Clone, Debug, Default)]
+pub struct Slowest(Arc<AtomicU64>);
+
+impl Slowest {
+    /// It is this from now on.
+    pub fn set(&self, time: Duration) {
+        self.0.store(time.as_micros() as u64, Ordering::Relaxed);
+    }
+
+    fn draw(&self) -> Duration {
+        let most = Duration::from_micros(self.0.load(Ordering::Relaxed));
+        if most.is_zero() { most } else { most.mul_f64(Runtime::thread_rng().r#gen()) }
+    }
+}
+
+impl From<Duration> for Slowest {
+    fn from(time: Duration) -> Self {
+        let slowest = Self::default();
+        slowest.set(time);
+        slowest
+    }
 }
 
 /// Writes the log in the order of the calls.
@@ -85,8 +110,9 @@ impl Writer {
                 tokio::spawn(async move {
                     while let Some(first) = queue.recv().await {
                         let all = with_all_that_waits(first, &mut queue);
-                        if !slowest.is_zero() {
-                            sleep(slowest.mul_f64(Runtime::thread_rng().r#gen())).await;
+                        let takes = slowest.draw();
+                        if !takes.is_zero() {
+                            sleep(takes).await;
                         }
                         commits.commit(all);
                     }

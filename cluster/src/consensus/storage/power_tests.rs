@@ -47,7 +47,7 @@ impl World {
 
     fn open(&self) -> store::Result<Storage> {
         let disks = self.disks.each_ref().map(SimDisk::backend);
-        Storage::with_backends(disks, Duration::ZERO, Fatal::new(|_| {}))
+        Storage::with_backends(disks, Slowest::default(), Fatal::new(|_| {}))
     }
 
     fn entry(&mut self, index: usize) -> Entry {

@@ -3,15 +3,16 @@
 use super::state_disk::{Checkpoint, StateDisk};
 use super::stored::Stored;
 use super::worker::Worker;
-use super::{Closed, Fatal, broken};
+use super::{Closed, Fatal, Watch, broken};
 use crate::consensus::types::{
-    Entry, LogId, Replies, SnapshotMeta, StorageError, StoredMembership, Types,
+    Batch, Entry, LogId, Replies, SnapshotMeta, StorageError, StoredMembership, Types,
 };
 use openraft::storage::{RaftStateMachine, Snapshot};
 use openraft::{EntryPayload, OptionalSend, RaftSnapshotBuilder};
 use regions::control_log::ControlLog;
 use std::io::Cursor;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use threat::mutants::{Mutant, is_live};
 use tokio::sync::watch;
 
 /// The control log with its place in the Raft log.
@@ -36,6 +37,7 @@ struct Shared {
     /// How far the log is on the disk; nothing beyond is applied. None in openraft's suite, which
     /// applies what it has not appended.
     stored: Option<Stored>,
+    watch: OnceLock<Arc<dyn Watch>>,
     fatal: Fatal,
 }
 
@@ -71,8 +73,19 @@ impl StateMachine {
             applied: RwLock::new(applied),
             disk,
             stored,
+            watch: OnceLock::new(),
             fatal,
         })))
+    }
+
+    /// Lets the first that is given see what is applied from now on.
+    pub fn watched_by(&self, watch: Arc<dyn Watch>) {
+        let _ = self.0.watch.set(watch);
+    }
+
+    /// Who sees it.
+    pub fn watch(&self) -> Option<Arc<dyn Watch>> {
+        self.0.watch.get().cloned()
     }
 
     /// How many entries the state on the disk has, as it grows.
@@ -148,18 +161,24 @@ fn is_followed(entry: &Entry) -> bool {
 }
 
 impl Applied {
-    fn apply(&mut self, entry: Entry) -> Replies {
+    fn apply(&mut self, entry: Entry, watch: Option<&Arc<dyn Watch>>) -> Replies {
+        let index = entry.log_id.index;
         self.last = Some(entry.log_id);
-        match entry.payload {
-            EntryPayload::Blank => Replies::new(),
+        let (requests, replies): (Batch, Replies) = match entry.payload {
+            EntryPayload::Blank => Default::default(),
             EntryPayload::Normal(batch) => {
-                batch.0.iter().map(|r| self.log.apply(entry.log_id.index, r)).collect()
+                let replies = batch.0.iter().map(|r| self.log.apply(index, r)).collect();
+                (batch, replies)
             }
             EntryPayload::Membership(members) => {
                 self.membership = StoredMembership::new(Some(entry.log_id), members);
-                Replies::new()
+                Default::default()
             }
+        };
+        if let Some(watch) = watch {
+            watch.applied(index, &requests.0, &replies, &self.log);
         }
+        replies
     }
 }
 
@@ -192,7 +211,8 @@ impl RaftStateMachine<Types> for StateMachine {
         I::IntoIter: OptionalSend,
     {
         let entries: Vec<Entry> = entries.into_iter().collect();
-        if let Some(stored) = &self.0.stored
+        if let Some(stored) =
+            self.0.stored.as_ref().filter(|_| !is_live(Mutant::AppliedBeforeStored))
             && !stored.wait(entries.last().map(|e| e.log_id)).await
         {
             return Err(broken(&Closed));
@@ -200,7 +220,8 @@ impl RaftStateMachine<Types> for StateMachine {
         let followed = entries.iter().rev().find(|e| is_followed(e)).map(|e| e.log_id.index);
         let (replies, last) = {
             let mut applied = self.write();
-            let replies = entries.into_iter().map(|e| applied.apply(e)).collect();
+            let watch = self.0.watch.get();
+            let replies = entries.into_iter().map(|e| applied.apply(e, watch)).collect();
             (replies, applied.last)
         };
         self.0.index.send_replace(last.map_or(0, |l| l.index));
@@ -227,10 +248,13 @@ impl RaftStateMachine<Types> for StateMachine {
         let log = decode(&bytes).map_err(|e| broken(&e))?;
         let (last, membership) = (meta.last_log_id, meta.last_membership.clone());
         let state = Checkpoint { last, membership: membership.clone(), log: bytes };
+        let index = last.map_or(0, |l| l.index);
+        if let Some(watch) = self.0.watch.get() {
+            watch.installed(index, &log);
+        }
         // Memory first: a checkpoint taken between the two has the new state, not the old one.
         *self.write() = Applied { log, last, membership };
         self.store(state, Some(meta.clone())).await?;
-        let index = last.map_or(0, |l| l.index);
         self.0.index.send_replace(index);
         self.0.followed.send_replace(index);
         Ok(())

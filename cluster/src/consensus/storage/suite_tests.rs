@@ -33,7 +33,7 @@ impl StoreBuilder<Types, LogStore, StateMachine, ()> for Simulated {
         let (alive, _) = mpsc::channel(1);
         let [log, journal, state] = [1, 2, 3].map(|seed| SimDisk::new(seed).backend());
         let journal = Journal::with_backend(journal, JOURNAL_AREA_SIMULATED).unwrap();
-        let place = Place::Task { slowest: Duration::ZERO };
+        let place = Place::Task { slowest: Slowest::default() };
         let log = log_disk::LogDisk::with_backend(log, alive.clone()).unwrap();
         let state = state_disk::StateDisk::with_backend(state, alive).unwrap();
         let log = LogStore::load(log, journal, place, fatal()).unwrap();

@@ -1,0 +1,103 @@
+//! The world itself.
+
+use super::*;
+use crate::experiment::Experiment;
+use crate::plan::expand;
+use crate::run::Run;
+
+const SMALL: &str = r#"
+format = 1
+name = "small"
+world = "in-process"
+duration = "20s"
+heal = "15s"
+[topology]
+regions = { eu = 2, us = 1 }
+voters = { eu = 2, us = 1 }
+[[workload]]
+kind = "control"
+rate = "10/s"
+clients = 3
+keys = 4
+[[workload]]
+kind = "threats"
+rate = "10/s"
+clients = 2
+keys = 8
+"#;
+
+fn judged(text: &str, seed: u64) -> Run {
+    let experiment = Experiment::parse(text).unwrap();
+    let plan = expand(&experiment, seed);
+    let outcome = run(&plan).unwrap();
+    Run::judge(&plan, &experiment, outcome)
+}
+
+#[test]
+fn a_cluster_without_faults_holds_what_it_promises() {
+    let run = judged(SMALL, 1);
+    assert!(run.broken().is_none(), "{:?}", run.broken());
+    assert!(run.tally.ok > 200 && run.tally.unknown == 0, "{:?}", run.tally);
+    assert_eq!(run.doubts, Vec::<String>::new());
+}
+
+#[test]
+#[cfg_attr(not(tokio_unstable), ignore = "what tokio draws is not seeded in this build")]
+fn the_same_plan_gives_the_same_run() {
+    let text = format!("{SMALL}{FAULTS}");
+    let (first, second) = (judged(&text, 3), judged(&text, 3));
+    let differs = first.journal.entries.iter().zip(&second.journal.entries).find(|(a, b)| a != b);
+    assert_eq!(first.trace, second.trace, "{differs:?}");
+    assert_ne!(first.trace, judged(&text, 4).trace);
+}
+
+const FAULTS: &str = r#"
+[[fault]]
+id = "cut"
+kind = "partition"
+at = "4s"
+for = "3s"
+shape = "isolate"
+target = "role:raft-leader"
+[[fault]]
+kind = "power-cut"
+at = "9s"
+target = "any:2"
+restart = "1ms..2s"
+[[fault]]
+kind = "clock-step"
+at = "2s"
+target = "node:eu-1"
+by = "1h"
+[[fault]]
+kind = "clock-step"
+at = "3s"
+target = "node:us-1"
+by = "-10m"
+[[fault]]
+kind = "pause"
+at = "13s"
+for = "2s"
+target = "any:1"
+"#;
+
+#[test]
+fn what_is_acknowledged_outlives_a_cut_off_leader_power_cuts_and_a_pause() {
+    let run = judged(&format!("{SMALL}{FAULTS}"), 1);
+    assert!(run.broken().is_none(), "{:?}", run.broken());
+    assert_eq!(run.doubts, Vec::<String>::new());
+    assert!(run.sometimes.contains("leader-changed"), "{:?}", run.sometimes);
+}
+
+#[test]
+fn a_sync_that_is_left_out_is_seen_at_the_first_promise() {
+    // With an election, in which votes are given.
+    let experiment = Experiment::parse(&format!("{SMALL}{FAULTS}")).unwrap();
+    for mutant in ["JournalNotSynced", "VoteNotStored"] {
+        let mut plan = expand(&experiment, 1);
+        plan.mutant = Some(mutant.into());
+        let outcome = run(&plan).unwrap();
+        let run = Run::judge(&plan, &experiment, outcome);
+        assert_eq!(run.broken().map(|(id, _)| id), Some("R4"), "{mutant}");
+    }
+}
