@@ -4,6 +4,7 @@
 
 use super::ingest::Log;
 use super::seen::Shared;
+pub use crate::agreed::KEY;
 use crate::experiment::WorkloadKind;
 use crate::journal::{self, Done, What};
 use crate::operations::{said, skewed};
@@ -16,9 +17,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use threat::entropy::mix64;
 use tokio::time::sleep;
-
-/// What clients' flags are called.
-pub const KEY: &str = "key-";
 
 /// How long a client waits for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
