@@ -46,6 +46,11 @@ pub struct Ahead {
     pub seconds: f64,
 }
 
+/// The wall time of what is lifted over a floor: right after it.
+pub(crate) const fn lifted(floor: Timestamp) -> Timestamp {
+    Timestamp::from_micros(floor.micros().saturating_add(1))
+}
+
 /// The clock of one writer.
 #[derive(Clone, Debug)]
 pub struct HybridClock {
@@ -73,10 +78,12 @@ impl HybridClock {
         Stamp { wall: self.wall, counter: self.counter, replica: self.replica }
     }
 
-    /// Gives only stamps after this time from now on, which all nodes agree has passed.
-    pub fn pass(&mut self, wall: Timestamp) {
-        if self.wall <= wall {
-            (self.wall, self.counter) = (wall, u32::MAX);
+    /// Gives only stamps after a floor from now on, which all nodes agree has passed, and after
+    /// those of what was lifted over it.
+    pub fn pass(&mut self, floor: Timestamp) {
+        let lifted = lifted(floor);
+        if self.wall <= lifted {
+            (self.wall, self.counter) = (lifted, u32::MAX);
         }
     }
 
@@ -146,8 +153,19 @@ mod tests {
         let full = Stamp { wall: at(7), counter: u32::MAX, replica: Replica::default() };
         let mut clock = HybridClock::new(Replica::default(), full);
         assert_eq!(clock.tick(at(0)), Stamp { wall: at(8), counter: 0, ..full });
+    }
+
+    #[test]
+    fn stamps_after_a_floor_are_after_what_was_lifted_over_it() {
+        let mut clock = HybridClock::new(Replica::default(), Stamp::default());
         clock.pass(at(20));
         clock.pass(at(3));
-        assert_eq!(clock.tick(at(0)).wall, at(21));
+        let lifted = Stamp { wall: lifted(at(20)), counter: u32::MAX, ..Stamp::default() };
+        assert!(clock.tick(at(0)) > lifted);
+        // One whose own stamps are about there already does not fall between.
+        let mut clock = HybridClock::new(Replica::default(), Stamp::default());
+        clock.tick(at(21));
+        clock.pass(at(20));
+        assert!(clock.tick(at(0)) > lifted);
     }
 }

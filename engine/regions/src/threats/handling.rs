@@ -1,6 +1,6 @@
 //! What people said of a threat: registers of which the last writer's word stands.
 
-use crate::clock::Stamp;
+use crate::clock::{self, Stamp};
 use crdts::{CvRDT, LWWReg};
 use serde::{Deserialize, Serialize};
 use threat::mutants::{Mutant, is_live};
@@ -128,7 +128,7 @@ impl Handling {
     /// and with a counter that no clock gives, so that no other word has this stamp.
     pub(super) fn lift(&mut self, floor: Timestamp) {
         if let (Some(status), Some(stamp)) = (self.status.get().copied(), self.status.stamp()) {
-            let wall = Timestamp::from_micros(floor.micros().saturating_add(1));
+            let wall = clock::lifted(floor);
             self.status.set(status, Stamp { wall, counter: u32::MAX, ..stamp });
         }
     }
