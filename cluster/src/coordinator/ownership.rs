@@ -141,13 +141,8 @@ impl Ownership {
                 acts: false,
             });
         }
-        let applied = log.applied();
-        for kept in leases.values_mut() {
-            if let Some((_, renewal)) = kept.ahead.take_if(|(index, _)| *index <= applied) {
-                kept.lease.acknowledged(renewal);
-            }
-        }
         drop(leases);
+        self.caught_up(log.applied());
         let changed = new.is_some();
         if let Some(new) = new {
             *self.0.table.write().unwrap_or_else(PoisonError::into_inner) = new;
@@ -156,6 +151,16 @@ impl Ownership {
             self.tell();
         }
         given_up
+    }
+
+    /// So much is applied: renewals count that were acknowledged by then. Enough for commands that
+    /// say nothing of nodes and owners; [`Self::learn`] does it, too.
+    pub fn caught_up(&self, applied: u64) {
+        for kept in self.leases().values_mut() {
+            if let Some((_, renewal)) = kept.ahead.take_if(|(index, _)| *index <= applied) {
+                kept.lease.acknowledged(renewal);
+            }
+        }
     }
 
     /// Renewals that are due, to be sent at once.

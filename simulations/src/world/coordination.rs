@@ -23,10 +23,12 @@ impl World<'_> {
             self.tell_all(run);
         }
         if run.learned != run.log.applied() {
-            self.learn(run);
-        } else {
-            self.renewals(run);
+            // What is followed was learnt when it was applied.
+            run.ownership.caught_up(run.log.applied());
+            run.learned = run.log.applied();
+            self.members(run);
         }
+        self.renewals(run);
         self.see_to_duties(run);
         self.join(run);
         self.gossip(run);
