@@ -17,21 +17,23 @@ mod net;
 mod part;
 mod seen;
 mod setting_up;
+mod strangers;
 mod stream;
 
 use crate::experiment::{Moment, WorkloadKind};
 use crate::journal::What;
-use crate::plan::{MILLI, Micros, Plan, PlannedNode, SECOND};
+use crate::plan::{Action, MILLI, Micros, Plan, PlannedFault, PlannedNode, SECOND};
 use crate::world::{NodeState, Outcome};
 use clients::{Around, FOUNDER};
 use cluster::coordinator::Fences;
-use host::{Clients, Common, Host, Trust};
+use host::{CLUSTER, Clients, Common, Host, Trust};
 use net::{Net, TICK, lock};
 use regions::threats::Handling;
 use seen::{Seen, seen};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use strangers::Strangers;
 use threat::entropy::mix64;
 
 /// Time between two looks at all nodes.
@@ -53,6 +55,7 @@ enum Due {
     Resume(usize),
     Heal,
     Look,
+    Knock(usize),
 }
 
 /// A run.
@@ -60,6 +63,7 @@ pub struct InProcess {
     common: Common,
     hosts: Vec<Host>,
     clients: Clients,
+    strangers: Option<Strangers>,
     around: Option<Arc<Around>>,
     now: Micros,
     due: BTreeMap<(Micros, u64), Due>,
@@ -129,8 +133,15 @@ impl InProcess {
             plan,
         };
         let nodes = common.plan.nodes.len();
+        let comes = |fault: &PlannedFault| matches!(fault.action, Action::Strangers(_));
+        let strangers = if common.plan.faults.iter().any(comes) {
+            Some(Strangers::new(&common, CLUSTER).map_err(|e| e.to_string())?)
+        } else {
+            None
+        };
         Ok(Self {
             clients: Clients::new(&common)?,
+            strangers,
             hosts: (0..nodes).map(|at| Host::new(&common.plan, at)).collect(),
             common,
             around: None,
@@ -207,6 +218,7 @@ impl InProcess {
             }
             Due::Resume(at) => self.resume(at),
             Due::Heal => self.heal(),
+            Due::Knock(fault) => self.knocks(fault),
             Due::Look => {
                 self.look();
                 self.push(self.now + LOOK, Due::Look);

@@ -3,6 +3,7 @@
 //! [`CATALOGUE`].
 
 mod bundles_in_use;
+mod certificates_change;
 mod converges;
 mod counts_once;
 mod effects_in_order;
@@ -10,6 +11,7 @@ mod epochs_grow;
 mod events_in_order;
 mod every_event_judged;
 mod falls_back;
+mod gone_for_good;
 mod judged_once;
 mod kept_on_disk;
 mod learned_returns;
@@ -22,6 +24,7 @@ mod registry_linearizable;
 mod serves_again;
 mod shedding_counted;
 mod sound;
+mod strangers_stay_out;
 mod tree_whole;
 mod two_of_three;
 mod words_kept;
@@ -147,6 +150,7 @@ catalogue![
     epochs_grow,
     converges,
     words_kept,
+    gone_for_good,
     counts_once,
     every_event_judged,
     judged_once,
@@ -160,6 +164,8 @@ catalogue![
     tree_whole,
     queues_bounded,
     shedding_counted,
+    strangers_stay_out,
+    certificates_change,
     sound,
     serves_again,
 ];
@@ -190,8 +196,12 @@ const FROM_OUTSIDE: &[&str] = &["R1", "R2", "R3", "R6", "C3", "C4", "E4", "O2", 
 /// Invariants that are about what lies on disks: of processes, and of nodes in one process.
 const OF_DISKS: &[&str] = &["E4", "R4"];
 
+/// Invariants of what stands between nodes and others, of which the virtual world has nothing.
+const OF_DOORS: &[&str] = &["A1", "A2"];
+
 /// Invariants of nodes in one process, whose detection is not part of that world.
-const OF_NODES: &[&str] = &["R1", "R2", "R3", "R4", "R6", "C3", "C4", "O1", "O2", "X1", "X2"];
+const OF_NODES: &[&str] =
+    &["R1", "R2", "R3", "R4", "R6", "C3", "C4", "O1", "O2", "A1", "A2", "X1", "X2"];
 
 /// Goals that nodes in one process can reach.
 const GOALS_OF_NODES: &[&str] = &[
@@ -211,7 +221,7 @@ pub fn is_judged(id: &str, world: World) -> bool {
     match world {
         World::Processes => FROM_OUTSIDE.contains(&id),
         World::InProcess => OF_NODES.contains(&id),
-        _ => !OF_DISKS.contains(&id),
+        _ => !OF_DISKS.contains(&id) && !OF_DOORS.contains(&id),
     }
 }
 
@@ -239,3 +249,21 @@ pub fn check(plan: &Plan, journal: &Journal, said: &Invariants) -> Vec<(&'static
 
 #[cfg(test)]
 mod test_bench;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_invariant_has_its_own_name_and_lists_name_no_other() {
+        let all: BTreeSet<&str> = CATALOGUE.iter().map(|i| i.id).collect();
+        assert_eq!(all.len(), CATALOGUE.len(), "two have one name");
+        for list in [FROM_OUTSIDE, OF_DISKS, OF_DOORS, OF_NODES] {
+            assert!(list.iter().all(|id| all.contains(id)), "{list:?}");
+        }
+        let goals: BTreeSet<&str> = SOMETIMES.iter().map(|(id, _)| *id).collect();
+        for list in [GOALS_OF_NODES, GOALS_FROM_OUTSIDE] {
+            assert!(list.iter().all(|id| goals.contains(id)), "{list:?}");
+        }
+    }
+}

@@ -163,6 +163,17 @@ pub enum What {
     Resumed,
     /// A node lost its disk and is another one from now on.
     Reborn,
+    /// A node removed a closed threat for good, with the last word on it that it knew.
+    Collected(ThreatId, Stamp),
+    /// A stranger knocked at a node's door.
+    Knocked {
+        /// With what.
+        way: &'static str,
+        /// Whether it was answered.
+        entered: bool,
+    },
+    /// A node shows another certificate from now on.
+    CertificateChanged,
     /// A node began to lead this term.
     Leads {
         /// The term.
@@ -375,6 +386,11 @@ pub struct Journal {
 }
 
 impl Journal {
+    /// An empty one with room for a usual run: it is large, and growing moves all of it.
+    pub fn with_room() -> Self {
+        Self { entries: Vec::with_capacity(1 << 15) }
+    }
+
     /// Notes something.
     pub fn note(&mut self, at: Micros, who: impl Into<Option<usize>>, what: What) {
         self.entries.push(Entry { at, who: who.into().map(|w| w as u32), what });

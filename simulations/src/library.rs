@@ -21,6 +21,7 @@ pub const EXPERIMENTS: &[(&str, &str)] = &[
     ("region-loss-during-rollout", include_str!("../experiments/region-loss-during-rollout.toml")),
     ("slow-disk", include_str!("../experiments/slow-disk.toml")),
     ("split-region", include_str!("../experiments/split-region.toml")),
+    ("strangers", include_str!("../experiments/strangers.toml")),
 ];
 
 /// The text of the experiment of a name.

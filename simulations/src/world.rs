@@ -7,6 +7,7 @@
 mod actors;
 mod agreed;
 mod clients;
+mod collected;
 mod consensus;
 mod coordination;
 mod data;
@@ -61,6 +62,7 @@ pub struct World<'a> {
     agreed: Agreed,
     /// Known to all clients: threats that analysts may speak of.
     known: Vec<threat::ThreatId>,
+    gone: collected::Gone,
     /// The receiver of effects that knows epochs.
     sink: Fences,
     tickets: u64,
@@ -103,10 +105,11 @@ impl<'a> World<'a> {
             nodes: (0..nodes).map(|n| Node::new(plan, n)).collect(),
             net: Net::new(nodes),
             clients: Vec::new(),
-            journal: Journal::default(),
+            journal: Journal::with_room(),
             faults: faults::State::default(),
             agreed: Agreed::default(),
             known: Vec::new(),
+            gone: collected::Gone::default(),
             sink: Fences::default(),
             tickets: 0,
             founding,
@@ -254,7 +257,7 @@ impl<'a> World<'a> {
             }
             Body::Stored { batch, taken } => self.stored(run, (from, batch), taken),
             Body::Compare { floor, step, message } => {
-                self.compare(run, from, (floor, step), &message);
+                self.compare(run, from, (floor, step), message);
             }
             Body::Compared(compared) => self.compared(run, from, &compared),
             Body::Part(part) => self.part(run, from, &part),

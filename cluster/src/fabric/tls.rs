@@ -9,6 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::sync::Arc;
+use threat::mutants::{Mutant, is_live};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 /// What both sides say that they speak.
@@ -62,9 +63,13 @@ impl Credentials {
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let versions = &[&rustls::version::TLS13];
         let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
-                .build()
-                .map_err(|e| Error::Certificate(e.to_string()))?;
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider));
+        let verifier = if is_live(Mutant::NoCertificateAccepted) {
+            verifier.allow_unauthenticated()
+        } else {
+            verifier
+        };
+        let verifier = verifier.build().map_err(|e| Error::Certificate(e.to_string()))?;
         let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions)?
             .with_client_cert_verifier(verifier)
@@ -88,6 +93,40 @@ impl Credentials {
         })
     }
 
+    /// The same, but taking the other side for one of `cluster`: what a stranger does who knocks at
+    /// the doors of another cluster than its own.
+    ///
+    /// # Errors
+    /// [`Error::Certificate`] when the name is none.
+    #[cfg(feature = "sim")]
+    pub fn knocking_at(mut self, cluster: &str) -> Result<Self, Error> {
+        self.server_name = ServerName::try_from(Identity::server_name(cluster))
+            .map_err(|e| Error::Certificate(e.to_string()))?;
+        self.identity.cluster = cluster.into();
+        Ok(self)
+    }
+
+    /// The same without a certificate to show.
+    ///
+    /// # Errors
+    /// [`Error::Certificate`], [`Error::Tls`].
+    #[cfg(feature = "sim")]
+    pub fn without_certificate(mut self, authorities: &str) -> Result<Self, Error> {
+        let mut roots = RootCertStore::empty();
+        for authority in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
+            roots.add(authority.map_err(|e| Error::Certificate(e.to_string()))?)?;
+        }
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let mut client = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        client.alpn_protocols = vec![ALPN.to_vec()];
+        client.resumption = Resumption::disabled();
+        self.connector = TlsConnector::from(Arc::new(client));
+        Ok(self)
+    }
+
     /// Who this side is.
     pub const fn identity(&self) -> &Identity {
         &self.identity
@@ -106,9 +145,13 @@ impl Credentials {
         &self,
         certificates: Option<&[CertificateDer<'_>]>,
     ) -> Result<Identity, Error> {
+        if certificates.is_none() && is_live(Mutant::NoCertificateAccepted) {
+            return Identity::operator(&self.identity.cluster, "anybody");
+        }
         let none = || Error::Certificate("the other side has shown none".into());
         let identity = Identity::of(certificates.and_then(<[_]>::first).ok_or_else(none)?)?;
-        if identity.cluster != self.identity.cluster {
+        let other = identity.cluster != self.identity.cluster;
+        if other && !is_live(Mutant::OtherClusterAccepted) {
             let expected = self.identity.cluster.clone();
             return Err(Error::OtherCluster { found: identity.to_string(), expected });
         }

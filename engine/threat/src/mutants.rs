@@ -106,6 +106,8 @@ mutants! {
     VoteNotStored Loud InProcess "a vote is given before it is stored",
     StaleReadServed Loud InProcess "a read that must be fresh asks no majority",
     AppliedBeforeStored Loud InProcess "a leader applies what its own disk lacks",
+    NoCertificateAccepted Loud InProcess "a peer that shows no certificate is let in",
+    OtherClusterAccepted Loud InProcess "a peer with a certificate of another cluster is let in",
     FailedSyncForgotten Rare InProcess "a failed sync is taken for a good one",
 }
 

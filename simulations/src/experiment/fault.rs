@@ -48,11 +48,16 @@ pub enum Kind {
     Burst,
     /// A region is to be emptied, as for maintenance, and is open again when it ends.
     Drain,
+    /// Strangers knock at nodes' doors: without a certificate, with one of another authority or
+    /// another cluster, with one that has expired.
+    Strangers,
+    /// Nodes show new certificates.
+    NewCertificates,
 }
 
 impl Kind {
     /// All.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Partition,
         Self::Flap,
         Self::Delay,
@@ -71,6 +76,8 @@ impl Kind {
         Self::ActorHang,
         Self::Burst,
         Self::Drain,
+        Self::Strangers,
+        Self::NewCertificates,
     ];
 
     /// Its family.
@@ -88,6 +95,7 @@ impl Kind {
             Self::ActorKill | Self::ActorHang => Family::Actor,
             Self::Burst => Family::Load,
             Self::Drain => Family::Membership,
+            Self::Strangers | Self::NewCertificates => Family::Access,
         }
     }
 
@@ -101,6 +109,7 @@ impl Kind {
                 | Self::DiskLost
                 | Self::ClockStep
                 | Self::ActorKill
+                | Self::NewCertificates
         )
     }
 
@@ -124,6 +133,13 @@ pub enum Direction {
     Out,
     /// From the others to the first side.
     In,
+}
+
+impl Direction {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+    const fn is_both(&self) -> bool {
+        matches!(self, Self::Both)
+    }
 }
 
 /// Sides that follow from who is what when it happens.
@@ -181,12 +197,12 @@ pub struct FaultOptions {
     /// Whom.
     pub target: Option<Target>,
     /// Of a partition: regions or nodes, joined by `+`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sides: Vec<String>,
     /// Of a partition: sides by who is what.
     pub shape: Option<Shape>,
     /// Of a partition: which way.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Direction::is_both")]
     pub direction: Direction,
     /// Of what ends a process: when it starts again; never without it.
     pub restart: Option<Span>,
@@ -265,8 +281,9 @@ impl FaultOptions {
         let actors = matches!(self.target, Some(Target::Actor(_)));
         match self.kind {
             Kind::Partition => {
-                let sides = self.sides.len() > 1;
-                need(sides != self.shape.is_some(), "two `sides` or more, or a `shape`")?;
+                let (sides, shape) = (self.sides.len() > 1, self.shape.is_some());
+                let one = sides != shape || (!sides && self.target.is_some());
+                need(one, "two `sides` or more, or a `shape`, or a `target`")?;
                 let isolate = self.shape == Some(Shape::Isolate);
                 need(!isolate || self.target.is_some(), "a `target` to isolate")
             }
@@ -293,7 +310,11 @@ impl FaultOptions {
             | Kind::Pause
             | Kind::PowerCut
             | Kind::DiskError
-            | Kind::DiskLost => need(self.target.is_some() && !actors, "a `target` of nodes"),
+            | Kind::DiskLost
+            | Kind::Strangers
+            | Kind::NewCertificates => {
+                need(self.target.is_some() && !actors, "a `target` of nodes")
+            }
         }
     }
 
@@ -305,7 +326,9 @@ impl FaultOptions {
                 n.parse::<u32>().is_ok_and(|n| n >= 1 && n <= there)
             })
         };
-        for name in self.sides.iter().flat_map(|side| side.split('+')) {
+        // A side may be empty: of a region against all others where there is no other.
+        let sides = self.sides.iter().filter(|side| !side.is_empty());
+        for name in sides.flat_map(|side| side.split('+')) {
             if !region(name) && !node(name) {
                 return Err(format!("there is no region or node `{name}`"));
             }

@@ -2,7 +2,7 @@
 
 use super::net::lock;
 use super::seen::seen;
-use super::{Due, InProcess};
+use super::{Due, InProcess, strangers};
 use crate::experiment::{Core, Direction, Moment, Role, Target};
 use crate::journal::What;
 use crate::plan::{Action, MILLI, Micros, Plan, SECOND, When};
@@ -172,16 +172,14 @@ impl InProcess {
                 }
                 Some(nodes)
             }
-            Action::Burst(factor) => {
-                let around = self.around.as_ref()?;
-                around.burst.store((factor * 100.0) as u64, Ordering::Relaxed);
-                Some(Vec::new())
-            }
+            Action::Burst(factor) => self.burst(*factor),
             Action::Drain(Target::Region(name)) => {
                 let nodes = self.up(at, &Target::Region(name.clone()))?;
                 self.order(orders::command(name, Some(Order::Drain)));
                 Some(nodes)
             }
+            Action::Strangers(target) => self.begin_knocking(at, target),
+            Action::NewCertificates(target) => self.change_certificates(at, target),
             // A connection hides what arrives twice. Actors are not part of this world, and a node
             // that lost its disk would need somebody to remove it first.
             Action::Duplicate(..)
@@ -189,6 +187,39 @@ impl InProcess {
             | Action::ActorKill(..)
             | Action::ActorHang(..)
             | Action::Drain(_) => None,
+        }
+    }
+
+    /// Clients do so many times more than usual.
+    fn burst(&self, factor: f64) -> Option<Vec<usize>> {
+        let around = self.around.as_ref()?;
+        around.burst.store((factor * 100.0) as u64, Ordering::Relaxed);
+        Some(Vec::new())
+    }
+
+    fn begin_knocking(&mut self, at: usize, target: &Target) -> Option<Vec<usize>> {
+        let nodes = self.up(at, target)?;
+        self.faults.hit.insert(at, nodes.clone());
+        self.push(self.now, Due::Knock(at));
+        Some(nodes)
+    }
+
+    fn change_certificates(&self, at: usize, target: &Target) -> Option<Vec<usize>> {
+        let nodes = self.up(at, target)?;
+        for &node in &nodes {
+            match self.hosts[node].new_certificate(&self.common) {
+                Ok(()) => self.note(node, What::CertificateChanged),
+                Err(error) => self.broken("X1", node, format!("a certificate: {error}")),
+            }
+        }
+        Some(nodes)
+    }
+
+    /// Strangers knock again, while their fault lasts.
+    pub(super) fn knocks(&mut self, at: usize) {
+        if let Some(nodes) = self.faults.hit.get(&at).cloned() {
+            self.knock(&nodes);
+            self.push(self.now + strangers::EVERY, Due::Knock(at));
         }
     }
 
@@ -254,11 +285,7 @@ impl InProcess {
         match &plan.faults[at].action {
             Action::ClockDrift(..) => nodes.iter().for_each(|n| self.hosts[*n].rate = 1.0),
             Action::DiskSlow(..) => nodes.iter().for_each(|n| self.hosts[*n].slow_disk(&plan, 0)),
-            Action::Burst(_) => {
-                if let Some(around) = &self.around {
-                    around.burst.store(100, Ordering::Relaxed);
-                }
-            }
+            Action::Burst(_) => drop(self.burst(1.0)),
             Action::Drain(Target::Region(name)) => self.order(orders::command(name, None)),
             _ => {}
         }

@@ -22,7 +22,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep};
 
 /// The cluster's name.
-const CLUSTER: &str = "simulated";
+pub const CLUSTER: &str = "simulated";
+
+/// The name of another one, of the same people.
+pub const OTHER: &str = "elsewhere";
 
 /// Purposes of drawn numbers.
 const DISKS: u64 = 110;
@@ -30,6 +33,11 @@ const LIFE: u64 = 111;
 
 /// What hosts need to trust each other.
 pub struct Trust {
+    pub authority: authority::Made,
+    /// That of another cluster, which is believed, too: its nodes are no members all the same.
+    pub other: authority::Made,
+    /// Certificates of both.
+    pub believed: String,
     credentials: Vec<Credentials>,
     operator: Credentials,
 }
@@ -39,19 +47,34 @@ impl Trust {
     pub fn new(plan: &Plan) -> Result<Self, cluster::fabric::Error> {
         let now = SystemTime::now();
         let authority = authority::found(CLUSTER, now)?;
-        let issue = |identity: &Identity| {
-            let life = authority::CERTIFICATE_LIFE;
-            let made = authority::issue(&authority.key, identity, now, life)?;
-            Credentials::of_pem(&authority.certificate, &made.certificate, &made.key)
-        };
-        let node = |node: &crate::plan::PlannedNode| {
-            issue(&Identity::node(CLUSTER, &plan.regions[node.region], &node.name)?)
-        };
-        Ok(Self {
-            credentials: plan.nodes.iter().map(node).collect::<Result<_, _>>()?,
-            operator: issue(&Identity::operator(CLUSTER, "clients")?)?,
-        })
+        let other = authority::found(OTHER, now)?;
+        let believed = [&*authority.certificate, &*other.certificate].concat();
+        let operator = issue((&authority, &believed), &Identity::operator(CLUSTER, "clients")?)?;
+        let mut trust = Self { authority, other, believed, credentials: Vec::new(), operator };
+        let all = (0..plan.nodes.len()).map(|at| trust.node(plan, at));
+        trust.credentials = all.collect::<Result<_, _>>()?;
+        Ok(trust)
     }
+
+    /// Another certificate of a node, with another key.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn node(&self, plan: &Plan, at: usize) -> Result<Credentials, cluster::fabric::Error> {
+        let node = &plan.nodes[at];
+        let identity = Identity::node(CLUSTER, &plan.regions[node.region], &node.name)?;
+        issue((&self.authority, &self.believed), &identity)
+    }
+}
+
+/// A certificate of an authority, for somebody who believes these.
+pub fn issue(
+    (authority, believed): (&authority::Made, &str),
+    identity: &Identity,
+) -> Result<Credentials, cluster::fabric::Error> {
+    let (now, life) = (SystemTime::now(), authority::CERTIFICATE_LIFE);
+    let made = authority::issue(&authority.key, identity, now, life)?;
+    Credentials::of_pem(believed, &made.certificate, &made.key)
 }
 
 /// The disks of a machine.
@@ -261,6 +284,16 @@ impl Host {
         *self.told.part.lock().unwrap_or_else(PoisonError::into_inner) = None;
         drop(runtime);
         lock(net).ended(self.at);
+    }
+
+    /// It shows another certificate from now on, until it is started again.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn new_certificate(&self, common: &Common) -> Result<(), cluster::fabric::Error> {
+        let credentials = common.trust.node(&common.plan, self.at)?;
+        self.within(|part| part.fabric.rotate(credentials));
+        Ok(())
     }
 
     /// Writes of its log take so much longer than usual, at most.

@@ -18,6 +18,7 @@ pub struct Part {
     pub view: View,
     pub ownership: Ownership,
     pub replication: Arc<Replication>,
+    pub fabric: Arc<Fabric>,
     /// Tells how it is, with the digest of its control log.
     pub status: Arc<dyn Fn() -> Option<NodeStatus> + Send + Sync>,
 }
@@ -76,6 +77,7 @@ pub async fn take_part(
         view: member.view(),
         ownership: member.ownership(),
         replication: Arc::clone(member.replication()),
+        fabric: Arc::clone(&fabric),
         status: Arc::new(move || Some(weak.upgrade()?.status())),
     };
     *told.part.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);

@@ -1,7 +1,7 @@
 //! C1, C3: nodes that can talk know the same threats soon after the links were mended.
 
 use super::{Case, Finding, Invariant};
-use crate::journal::What;
+use crate::journal::{Entry, What};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -16,6 +16,12 @@ pub(super) const INVARIANT: Invariant = Invariant {
 fn check(case: &Case<'_>) -> Finding {
     if case.plan.links.iter().flatten().any(|link| link.loss > 0.0) {
         // Where messages get lost all the time, what was written last may still be on its way.
+        return Finding::Held(0);
+    }
+    // Who comes back late brings what it alone knows, and the others get it from each other.
+    let comes = |e: &&Entry| matches!(e.what, What::Up | What::Resumed);
+    let last = case.journal.entries.iter().rev().find(comes).map(|e| e.at);
+    if last.is_some_and(|last| last + case.bound > case.plan.end()) {
         return Finding::Held(0);
     }
     let settled = case.settled();
@@ -51,5 +57,7 @@ mod tests {
         assert_eq!(bench.check(&INVARIANT), Finding::Held(2), "a node that is down is left out");
         bench.note(1, knows(2));
         assert!(!bench.check(&INVARIANT).held());
+        bench.note(2, What::Up);
+        assert!(bench.check(&INVARIANT).held(), "a node came a moment ago");
     }
 }

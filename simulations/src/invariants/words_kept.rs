@@ -18,6 +18,7 @@ fn check(case: &Case<'_>) -> Finding {
     let settled = case.settled();
     let (mut asked, mut reborn) = (BTreeMap::new(), BTreeMap::<u32, Micros>::new());
     let (mut collects, mut closed) = (false, BTreeSet::new());
+    let mut removed = BTreeMap::new();
     let mut there: BTreeMap<u32, BTreeMap<_, _>> = BTreeMap::new();
     let mut words: Vec<(Micros, usize, _, _, usize)> = Vec::new();
     for (at, entry) in case.entries() {
@@ -45,6 +46,10 @@ fn check(case: &Case<'_>) -> Finding {
                     there.entry(who).or_default().insert(*threat, *stamp);
                 }
             }
+            What::Collected(threat, stamp) => {
+                let last = removed.entry(*threat).or_insert(*stamp);
+                *last = (*last).max(*stamp);
+            }
             What::Knows { floor, .. } => collects |= floor.is_some(),
             _ => {}
         }
@@ -61,7 +66,11 @@ fn check(case: &Case<'_>) -> Finding {
         for node in &nodes {
             let known = there.get(node).unwrap_or(&empty).get(threat);
             let fine = match known {
-                Some(known) => known >= stamp,
+                // What was removed for good may come back with what a node that was away alone
+                // knows, and not with what was removed.
+                Some(known) => {
+                    known >= stamp || removed.get(threat).is_some_and(|last| last >= stamp)
+                }
                 // Closed threats go for good, whatever was said of them before.
                 None => collects && closed.contains(threat),
             };
@@ -99,5 +108,9 @@ mod tests {
         assert!(bench.check(&INVARIANT).held());
         bench.note(1, What::Word { threat, stamp: stamp(4) });
         assert!(!bench.check(&INVARIANT).held());
+        bench.note(0, What::Collected(threat, stamp(4)));
+        assert!(!bench.check(&INVARIANT).held(), "what was removed had not heard of it");
+        bench.note(0, What::Collected(threat, stamp(5)));
+        assert!(bench.check(&INVARIANT).held());
     }
 }

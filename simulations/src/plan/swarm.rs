@@ -4,7 +4,7 @@
 
 use super::{Action, MILLI, Micros, Plan, PlannedFault, SECOND, Scope, Tuning, When};
 use crate::experiment::{
-    Core, Direction, Kind, Moment, Role, Shape, Span, Swarm, Target, Topology,
+    Core, Direction, Family, Kind, Moment, Role, Shape, Span, Swarm, Target, Topology,
 };
 use std::time::Duration;
 use threat::entropy::Rng;
@@ -67,6 +67,30 @@ pub(super) fn draw(swarm: &Swarm, plan: &mut Plan, rng: &mut Rng) {
     }
 }
 
+/// Faults that hurt together and seldom meet by lot.
+pub(super) fn recipes(swarm: &Swarm, plan: &mut Plan, rng: &mut Rng) {
+    let has = |family| swarm.enable.contains(&family);
+    if !(has(Family::Clock) && has(Family::Net) && rng.chance(0.25)) {
+        return;
+    }
+    // An owner whose clock is slow loses sight of a leader whose clock is fast: its lease lasts
+    // for as long as one ever may.
+    let workload = rng.below(64) as u32;
+    let owner = || Target::Role(Role::Owner(workload));
+    let at = between(rng, 6 * SECOND, plan.duration.saturating_sub(10 * SECOND).max(7 * SECOND));
+    let slow = plan.faults.len();
+    let drifts = |target, ppm| Action::ClockDrift(target, ppm);
+    let cut = Action::Partition(Scope::Shape(Shape::Isolate, Some(owner())), Direction::Both);
+    let all = [
+        ("slow-owner", When::At(at), 20 * SECOND, drifts(owner(), -45_000.0)),
+        ("fast-leader", When::At(at), 20 * SECOND, drifts(Target::Role(Role::Leader), 45_000.0)),
+        ("owner-cut-off", When::After(slow, 3 * SECOND), 6 * SECOND, cut),
+    ];
+    for (id, when, lasts, action) in all {
+        plan.faults.push(PlannedFault { id: id.into(), when, lasts, action });
+    }
+}
+
 /// What ends or stops nodes waits for a moment in a third of the cases: whoever has just begun to
 /// lead, voted or become an owner is the one whose end hurts.
 fn moment(kind: Kind, rng: &mut Rng) -> Option<(Moment, Micros)> {
@@ -118,8 +142,8 @@ fn action(plan: &Plan, kind: Kind, target: Target, rng: &mut Rng) -> Action {
             Action::Flap(scope(plan, target, rng), direction, period)
         }
         Kind::Delay => Action::Delay(scope(plan, target, rng), between(rng, MILLI, 500 * MILLI)),
-        Kind::Loss => Action::Loss(scope(plan, target, rng), rng.range(0.01, 0.3)),
-        Kind::Duplicate => Action::Duplicate(scope(plan, target, rng), rng.range(0.01, 0.3)),
+        Kind::Loss => Action::Loss(scope(plan, target, rng), share(rng, 1.0, 30.0)),
+        Kind::Duplicate => Action::Duplicate(scope(plan, target, rng), share(rng, 1.0, 30.0)),
         Kind::Clog => Action::Clog(Scope::Of(Some(target))),
         Kind::Kill => Action::Kill(target, restart),
         Kind::Pause => Action::Pause(target),
@@ -134,13 +158,20 @@ fn action(plan: &Plan, kind: Kind, target: Target, rng: &mut Rng) -> Action {
             Action::ClockStep(target, if rng.chance(0.5) { by } else { -by })
         }
         Kind::ClockDrift => Action::ClockDrift(target, rng.range(-45_000.0, 45_000.0)),
-        Kind::ActorKill => Action::ActorKill(actors(rng), rng.range(0.2, 1.0)),
-        Kind::ActorHang => Action::ActorHang(actors(rng), rng.range(0.2, 1.0)),
+        Kind::ActorKill => Action::ActorKill(actors(rng), share(rng, 20.0, 100.0)),
+        Kind::ActorHang => Action::ActorHang(actors(rng), share(rng, 20.0, 100.0)),
         Kind::Burst => Action::Burst(rng.range(2.0, 20.0)),
+        Kind::Strangers => Action::Strangers(target),
+        Kind::NewCertificates => Action::NewCertificates(target),
         Kind::Drain => {
             Action::Drain(Target::Region(plan.regions[rng.below(plan.regions.len())].clone()))
         }
     }
+}
+
+/// A share of so many percent, in thousandths: files can say it.
+fn share(rng: &mut Rng, from: f64, to: f64) -> f64 {
+    (rng.range(from, to) * 10.0).round() / 10.0 / 100.0
 }
 
 fn actors(rng: &mut Rng) -> Target {

@@ -195,7 +195,12 @@ impl World<'_> {
         }
         if run.raft.wants_snapshot(run.applied, &self.shape) {
             match run.log.encode() {
-                Ok(state) => run.raft.compact(run.applied, state, &mut self.nodes[run.me].disk),
+                Ok(state) => {
+                    if ControlLog::decode(&state).ok().as_ref() != Some(&run.log) {
+                        self.broken("X3", Some(run.me), "a snapshot is not what it is of".into());
+                    }
+                    run.raft.compact(run.applied, state, &mut self.nodes[run.me].disk);
+                }
                 Err(error) => self.broken("X3", Some(run.me), format!("a snapshot: {error}")),
             }
         }

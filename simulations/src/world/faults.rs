@@ -153,7 +153,11 @@ impl World<'_> {
                 let hang = matches!(action, Action::ActorHang(..));
                 self.begin_actors(at, pattern, *share, hang)
             }
-            Action::ActorKill(..) | Action::ActorHang(..) => None,
+            // There are no doors here.
+            Action::ActorKill(..)
+            | Action::ActorHang(..)
+            | Action::Strangers(_)
+            | Action::NewCertificates(_) => None,
             Action::Burst(factor) => {
                 self.faults.burst = *factor;
                 Some(Vec::new())

@@ -47,6 +47,8 @@ pub struct Compared {
 struct Comparing {
     since: Micros,
     mark: Mark,
+    /// The number of the last change at the mark, as the disk has it.
+    changed: u64,
     floor: Option<Timestamp>,
     queue: VecDeque<Message>,
     step: u8,
@@ -127,6 +129,9 @@ impl World<'_> {
             if after.thrown_away > before.thrown_away {
                 self.note(run.me, What::Sometimes("away-node-threw-away"));
             }
+            if floor.away.contains(&run.id) {
+                self.kept_back(run.me);
+            }
             self.commit(run);
         }
     }
@@ -147,22 +152,6 @@ impl World<'_> {
         let now = self.wall(run);
         let floor = run.threats.next_floor(now, retention, &members, &answering)?;
         Some(Command::RaiseFloor { expected: run.threats.floor(), floor })
-    }
-
-    /// Writes what changed to the disk; when it is durable.
-    pub(super) fn commit(&mut self, run: &mut Running) -> Micros {
-        let disk = &mut self.nodes[run.me].disk;
-        for id in run.threats.take_gone() {
-            disk.threats.remove(&id);
-        }
-        let threats = &mut disk.threats;
-        run.threats.take_unstored(|record, sequence| {
-            threats.insert(record.id, (record.clone(), sequence));
-        });
-        if let Some(marks) = run.threats.take_marks() {
-            disk.marks = marks;
-        }
-        disk.time(self.now)
     }
 
     /// Tells what changed, and begins comparisons that are due.
@@ -271,7 +260,9 @@ impl World<'_> {
         let (mark, floor) = (run.threats.mark(now), run.threats.floor());
         let queue = [anti_entropy::begin(&run.threats)].into();
         let (step, left_out) = (0, false);
-        let comparing = Comparing { since: local, mark, floor, queue, step, left_out, theirs: now };
+        let changed = self.nodes[run.me].disk.changed;
+        let (since, theirs) = (local, now);
+        let comparing = Comparing { since, mark, changed, floor, queue, step, left_out, theirs };
         run.links.all[to].comparing = Some(comparing);
         self.next_step(run, to);
     }
@@ -293,6 +284,8 @@ impl World<'_> {
         (link.tried, link.settled) = (Some(local), true);
         if done.queue.is_empty() && !done.left_out {
             run.threats.told(self.nodes[to].id, done.mark, done.theirs);
+            let compared = &mut self.nodes[run.me].disk.compared;
+            *compared = done.changed.max(*compared);
         } else {
             link.settled = false;
         }
@@ -304,7 +297,7 @@ impl World<'_> {
         run: &mut Running,
         from: usize,
         (floor, step): (Option<Timestamp>, u8),
-        message: &Message,
+        message: Rc<Message>,
     ) {
         let (now, local) = (self.wall(run), self.nodes[run.me].local(self.now));
         run.links.all[from].asked = Some(local);
@@ -314,7 +307,8 @@ impl World<'_> {
             Compared { messages: None, step, repaired: 0, cut: false, lacks: false, now: said };
         if same {
             let (state, clock) = (&mut run.threats, &mut run.stamps);
-            let answer = anti_entropy::answer(state, clock, now, message.clone());
+            let message = Rc::unwrap_or_clone(message);
+            let answer = anti_entropy::answer(state, clock, now, message);
             compared.messages = Some(answer.messages);
             compared.repaired = answer.repaired;
             (compared.cut, compared.lacks) = (answer.cut, answer.lacks);

@@ -1,0 +1,112 @@
+//! Writes threats to a node's disk, and looks on while they are removed for good: nobody may remove
+//! what others who count lack, and nothing that was removed may come back as it was. At the end of
+//! a run both would be hidden by whatever was said of the threat later.
+
+use super::World;
+use super::node::Running;
+use crate::journal::What;
+use crate::plan::Micros;
+use regions::threats::collection::Floor;
+use regions::threats::{Handling, Record, Status};
+use std::collections::{BTreeMap, BTreeSet};
+use threat::{ThreatId, Timestamp};
+
+/// Threats that were closed and removed.
+#[derive(Debug, Default)]
+pub struct Gone {
+    /// As they were, and under which floor.
+    all: BTreeMap<ThreatId, (Record, Timestamp)>,
+    /// Those that a node which was away has still, since they changed after it was compared with
+    /// another one for the last time: it cannot tell that others had the change.
+    kept: BTreeSet<ThreatId>,
+}
+
+impl Gone {
+    /// Whether it was removed anywhere.
+    pub fn has(&self, id: ThreatId) -> bool {
+        self.all.contains_key(&id)
+    }
+}
+
+/// Whether joining the second with the first adds nothing to it.
+fn has_all(first: &Record, second: &Record) -> bool {
+    matches!(first.clone().join(second), Ok(false))
+}
+
+impl World<'_> {
+    /// Writes what changed to the disk; when it is durable.
+    pub(super) fn commit(&mut self, run: &mut Running) -> Micros {
+        let disk = &mut self.nodes[run.me].disk;
+        let gone = run.threats.take_gone();
+        let removed: Vec<Record> =
+            gone.iter().filter_map(|id| Some(disk.threats.remove(id)?.0)).collect();
+        let (threats, mut came) = (&mut disk.threats, Vec::new());
+        let changed = &mut disk.changed;
+        run.threats.take_unstored(|record, sequence| {
+            *changed = sequence.max(*changed);
+            let is_new = threats.insert(record.id, (record.clone(), sequence)).is_none();
+            if is_new && self.gone.has(record.id) {
+                came.push(record.clone());
+            }
+        });
+        if let Some(marks) = run.threats.take_marks() {
+            disk.marks = marks;
+        }
+        if !removed.is_empty() {
+            self.removed(run, removed);
+        }
+        for record in came {
+            self.came(run, &record);
+        }
+        self.nodes[run.me].disk.time(self.now)
+    }
+
+    /// A node removed records from its disk, moving to the floor that is agreed on.
+    pub(super) fn removed(&mut self, run: &Running, records: Vec<Record>) {
+        let Some(floor) = Floor::of(run.log.settings()) else { return };
+        let away = floor.away.contains(&run.id);
+        let counts = |id: &&u64| **id != run.id && !floor.away.contains(*id);
+        let present = run.log.nodes().present();
+        let others: BTreeSet<usize> =
+            present.keys().filter(counts).filter_map(|id| self.place_of(*id)).collect();
+        for record in records {
+            let has = |node: usize| {
+                let there = self.nodes[node].disk.threats.get(&record.id).map(|(known, _)| known);
+                let gone = self.gone.all.get(&record.id).map(|(known, _)| known);
+                [there, gone].into_iter().flatten().any(|known| has_all(known, &record))
+            };
+            let lacks = others.iter().copied().find(|node| !has(*node));
+            // Who was away throws away what anybody else has.
+            let fine = if away { others.iter().any(|n| has(*n)) } else { lacks.is_none() };
+            if !fine {
+                let node = lacks.unwrap_or(run.me);
+                let what = format!("threat {} was removed, and node {node} lacks it", record.id);
+                self.broken("C6", Some(run.me), what);
+            }
+            if record.status() == Status::Closed && !away {
+                if let Some(stamp) = record.handling().and_then(Handling::last) {
+                    self.note(run.me, What::Collected(record.id, stamp));
+                }
+                self.gone.all.insert(record.id, (record, floor.at));
+            }
+        }
+    }
+
+    /// A node was away, and has moved to the floor.
+    pub(super) fn kept_back(&mut self, node: usize) {
+        let disk = &self.nodes[node].disk;
+        let late = disk.threats.iter().filter(|(_, (_, sequence))| *sequence > disk.compared);
+        self.gone.kept.extend(late.map(|(id, _)| *id));
+    }
+
+    /// A node has a record that it did not have.
+    pub(super) fn came(&mut self, run: &Running, record: &Record) {
+        let Some((gone, floor)) = self.gone.all.get(&record.id) else { return };
+        // Events make a threat anew; what people said of it before may not come with it.
+        let said = record.handling().is_some() && !self.gone.kept.contains(&record.id);
+        if said && run.threats.floor() >= Some(*floor) && has_all(gone, record) {
+            let what = format!("threat {} came back, which was removed for good", record.id);
+            self.broken("C6", Some(run.me), what);
+        }
+    }
+}
