@@ -68,8 +68,8 @@ pub struct Run {
     /// Seeds, both ends included [default: as the file says]
     #[arg(long, value_name = "FROM..TO", value_parser = seeds)]
     seeds: Option<Seeds>,
-    /// Where it runs: virtual, or processes for real nodes in network namespaces, one run at a
-    /// time, as root on Linux [default: as the file says]
+    /// Where it runs: virtual, in-process, processes for real nodes in network namespaces, one run
+    /// at a time, as root on Linux; or all, one after the other [default: as the file says]
     #[arg(long, value_parser = world)]
     world: Option<World>,
     /// Keep the folders of real nodes, with their logs, of runs that did not pass
@@ -94,7 +94,7 @@ pub struct Explore {
     output: Output,
 }
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub struct Output {
     /// Folder for reports; made if it is not there
     #[arg(long, value_name = "FOLDER", default_value = "simulate-reports")]
@@ -102,6 +102,10 @@ pub struct Output {
     /// Print the result as JSON
     #[arg(long)]
     json: bool,
+    /// Write each seed and what its run hashes to: the same file each time, and for each build of a
+    /// version
+    #[arg(long, value_name = "FILE")]
+    traces: Option<PathBuf>,
     /// Threads [default: one for each processor]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     threads: usize,
@@ -136,7 +140,8 @@ pub struct Shrink {
     /// Runs at most
     #[arg(long, default_value_t = 500)]
     runs: u64,
-    /// Where the smaller plan goes [default: beside the report]
+    /// Where the smaller run's report goes; the experiment that it is of goes beside it, as TOML
+    /// [default: beside the report]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
 }
@@ -214,7 +219,8 @@ fn world(text: &str) -> Result<World, String> {
         "virtual" => Ok(World::Virtual),
         "in-process" => Ok(World::InProcess),
         "processes" => Ok(World::Processes),
-        other => Err(format!("`{other}` is no world: virtual, in-process or processes")),
+        "all" => Ok(World::All),
+        other => Err(format!("`{other}` is no world: virtual, in-process, processes or all")),
     }
 }
 

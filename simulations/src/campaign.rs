@@ -1,6 +1,6 @@
 //! Many seeds of one experiment, on as many threads as there are.
 
-use crate::experiment::{Experiment, Seeds};
+use crate::experiment::{Experiment, Limit, Seeds};
 use crate::invariants::{SOMETIMES, is_seen};
 use crate::plan::{Plan, expand};
 use crate::run::{Run, Tally, Verdict};
@@ -38,6 +38,8 @@ pub struct Campaign {
     pub virtual_time: u64,
     /// Events of all.
     pub steps: u64,
+    /// The limit at which it was given up before its last seed.
+    pub given_up: Option<Limit>,
 }
 
 impl Campaign {
@@ -92,7 +94,8 @@ impl Campaign {
             return Verdict::Fail;
         }
         // A seed that says nothing is none that passed.
-        if self.passed == 0 || self.inconclusive > 0 || !self.missed(experiment).is_empty() {
+        let silent = self.inconclusive > 0 || self.given_up.is_some();
+        if self.passed == 0 || silent || !self.missed(experiment).is_empty() {
             return Verdict::Inconclusive;
         }
         Verdict::Pass

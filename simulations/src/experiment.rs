@@ -5,6 +5,7 @@
 
 mod check;
 mod fault;
+mod stop;
 mod target;
 mod topology;
 mod units;
@@ -12,11 +13,14 @@ mod workload;
 
 pub use check::{Bounds, Invariants, Mode, Probe, SteadyState};
 pub use fault::{Direction, FaultOptions, Kind, Moment, Shape};
+pub(crate) use stop::kibibytes;
+pub use stop::{Limit, Stop};
 pub use target::{Role, Target, matches};
 pub use topology::{Link, Topology};
 pub use units::{Rate, Span, Words};
 pub use workload::{Mix, Workload, WorkloadKind};
 
+use crate::plan::Tuning;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -123,11 +127,13 @@ pub enum Family {
     Membership,
     /// More events than usual.
     Load,
+    /// Who is let in.
+    Access,
 }
 
 impl Family {
     /// All.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Net,
         Self::Process,
         Self::Storage,
@@ -135,22 +141,36 @@ impl Family {
         Self::Actor,
         Self::Membership,
         Self::Load,
+        Self::Access,
     ];
 }
 
 /// What is written beside the verdict.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Reports {
     /// A page for each run that did not pass, and for the first that did.
     pub html: bool,
     /// The same as JSON, which can be replayed.
     pub json: bool,
+    /// What is written beside them of a run that failed.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub on_fail: BTreeSet<OnFail>,
+}
+
+/// What is written of a run that failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnFail {
+    /// The smallest plan that still fails, as an experiment.
+    Shrink,
+    /// All that happened, a line for each event.
+    Trace,
 }
 
 impl Default for Reports {
     fn default() -> Self {
-        Self { html: true, json: true }
+        Self { html: true, json: true, on_fail: BTreeSet::new() }
     }
 }
 
@@ -189,19 +209,33 @@ pub struct Experiment {
     #[serde(default, rename = "workload")]
     pub workloads: Vec<Workload>,
     /// What has to hold before the first fault.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub steady_state: SteadyState,
     /// Faults at given times.
     #[serde(default, rename = "fault")]
     pub faults: Vec<FaultOptions>,
     /// Faults drawn by seed.
     pub swarm: Option<Swarm>,
+    /// When it is given up.
+    #[serde(default, skip_serializing_if = "Stop::is_never")]
+    pub stop: Stop,
     /// What must hold.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub invariants: Invariants,
     /// What is written.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_usual")]
     pub report: Reports,
+    /// The insides of nodes, where they are not as usual: a shrunk run says how they were drawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tuning: Option<Tuning>,
+    /// The planted bug that is live, by name; for programs that have them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutant: Option<String>,
+}
+
+/// Whether it is as in files that say nothing of it.
+fn is_usual<T: Default + PartialEq>(said: &T) -> bool {
+    *said == T::default()
 }
 
 /// Who is healthy in the liveness phase.
@@ -233,6 +267,14 @@ impl Experiment {
         let experiment: Self = toml::from_str(text)?;
         experiment.check()?;
         Ok(experiment)
+    }
+
+    /// Its text, which [`Self::parse`] reads.
+    ///
+    /// # Errors
+    /// What of it no file can say.
+    pub fn text(&self) -> Result<String, String> {
+        toml::to_string(self).map_err(|error| error.to_string())
     }
 
     /// What is wrong with it beyond its form.

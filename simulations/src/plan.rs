@@ -8,8 +8,10 @@
 
 mod expand;
 mod swarm;
+mod written;
 
 pub use expand::expand;
+pub use written::written;
 
 use crate::experiment::{Core, Direction, Mix, Moment, Shape, Target, WorkloadKind, World};
 use serde::{Deserialize, Serialize};
@@ -131,6 +133,10 @@ pub enum Action {
     Burst(f64),
     /// The region is emptied.
     Drain(Target),
+    /// Strangers knock at doors.
+    Strangers(Target),
+    /// Certificates are changed.
+    NewCertificates(Target),
 }
 
 /// One fault.

@@ -107,6 +107,8 @@ pub struct Progress<'a> {
     pub end: Micros,
     /// Faults that last now.
     pub faults: Vec<&'a str>,
+    /// The most memory that a node has had, in bytes.
+    pub memory: u64,
 }
 
 /// How to run.
@@ -155,6 +157,7 @@ pub fn run(plan: &Plan, options: &Options<'_>) -> Result<Ran, Error> {
         now: 0,
         end: plan.end(),
         faults: Vec::new(),
+        memory: 0,
     });
     cluster.ready(plan, options.stop)?;
     let ready = since.elapsed() - set_up;

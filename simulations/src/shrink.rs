@@ -5,9 +5,10 @@
 //! That works since nothing in a run draws from a common stream: a plan with less in it is the same
 //! run without that.
 
-use crate::experiment::Experiment;
+use crate::experiment::{Experiment, Reports};
+use crate::invariants::CATALOGUE;
 use crate::journal::What;
-use crate::plan::{Micros, Plan, PlannedFault, SECOND, Tuning, When};
+use crate::plan::{Micros, Plan, PlannedFault, SECOND, Tuning, When, written};
 use crate::run::Run;
 
 /// What shrinking came to.
@@ -21,6 +22,19 @@ pub struct Shrunk {
     pub runs: u64,
     /// Operations that are left.
     pub operations: usize,
+}
+
+impl Shrunk {
+    /// The text of an experiment that does what the plan does: what a failure is kept as.
+    ///
+    /// # Errors
+    /// What of the plan no file can say.
+    pub fn regression(&self, of: &Experiment) -> Result<String, String> {
+        let says = CATALOGUE.iter().find(|i| i.id == self.invariant).map_or("", |i| i.says);
+        let file = written(&self.plan, of)?;
+        let about = format!("Broke {}: {says}.", self.invariant);
+        Experiment { about, report: Reports::default(), ..file }.text()
+    }
 }
 
 struct Search<'a> {

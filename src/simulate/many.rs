@@ -1,34 +1,63 @@
 //! Many seeds: an experiment, an exploration, the planted bugs.
 
-use super::{Explore, Mutants, Output, Run, experiment, real};
+use super::{Explore, Mutants, Output, Run, experiment, one, real};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use simulations::campaign::{self, Campaign};
-use simulations::experiment::{Experiment, Seeds, World};
+use simulations::experiment::{Experiment, OnFail, Seeds, World};
 use simulations::invariants::{CATALOGUE, Finding, SOMETIMES, is_judged, is_seen};
 use simulations::mutants;
 use simulations::report;
 use simulations::run::{Run as One, Verdict};
 use simulations::shrink;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use threat::mutants::Mutant;
 
 /// Reports of runs that failed, at most.
 const REPORTS: usize = 10;
 
+/// Time between two looks at the limits of an experiment.
+const LOOK: Duration = Duration::from_millis(100);
+
 pub fn run(arguments: &Run) -> Result<Verdict> {
     let mut experiment = experiment(&arguments.experiment)?;
     experiment.world = arguments.world.unwrap_or(experiment.world);
     let seeds = arguments.seeds.unwrap_or(experiment.seeds);
-    match experiment.world {
-        World::Virtual | World::InProcess | World::All => {}
-        World::Processes => return real::run(&experiment, seeds, arguments),
+    if experiment.world != World::All {
+        return within(&experiment, seeds, arguments, &arguments.output);
     }
-    let stop = AtomicBool::new(false);
-    finish(&experiment, seeds, &arguments.output, &stop)
+    let mut worst = Verdict::Pass;
+    for (world, folder) in [
+        (World::Virtual, "virtual"),
+        (World::InProcess, "in-process"),
+        (World::Processes, "processes"),
+    ] {
+        experiment.world = world;
+        let out = arguments.output.out.join(folder);
+        let name = arguments.output.traces.as_ref().and_then(|path| path.file_name());
+        let traces = name.map(|name| out.join(name));
+        let output = Output { out, traces, ..arguments.output.clone() };
+        worst = worst.max(within(&experiment, seeds, arguments, &output)?);
+    }
+    Ok(worst)
+}
+
+/// Runs an experiment in its world.
+fn within(
+    experiment: &Experiment,
+    seeds: Seeds,
+    arguments: &Run,
+    output: &Output,
+) -> Result<Verdict> {
+    match experiment.world {
+        World::Processes => real::run(experiment, seeds, arguments.keep, output),
+        _ => finish(experiment, seeds, output, &AtomicBool::new(false)),
+    }
 }
 
 pub fn explore(arguments: &Explore) -> Result<Verdict> {
@@ -69,8 +98,12 @@ fn finish(
     std::fs::create_dir_all(&output.out)
         .with_context(|| format!("{} cannot be made", output.out.display()))?;
     let bar = progress(seeds.count);
-    let failed = AtomicU64::new(0);
+    let (failed, traces) = (AtomicU64::new(0), Mutex::new(BTreeMap::new()));
     let told = |run: &One| {
+        if output.traces.is_some() {
+            let mut traces = traces.lock().unwrap_or_else(PoisonError::into_inner);
+            traces.insert(run.plan.seed, run.trace);
+        }
         if run.verdict() == Verdict::Fail {
             let count = failed.fetch_add(1, Ordering::Relaxed) + 1;
             bar.set_message(format!("{count} failed"));
@@ -78,8 +111,28 @@ fn finish(
         bar.inc(1);
     };
     let began = Instant::now();
-    let campaign = campaign::run(experiment, seeds, output.threads(), stop, (&|_| (), &told));
+    let (over, given_up) = (AtomicBool::new(false), Mutex::new(None));
+    let mut campaign = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) && !experiment.stop.is_never() {
+                if let Some(limit) = experiment.stop.reached(began, None) {
+                    *given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(*limit);
+                    return stop.store(true, Ordering::Relaxed);
+                }
+                std::thread::sleep(LOOK);
+            }
+        });
+        let all = campaign::run(experiment, seeds, output.threads(), stop, (&|_| (), &told));
+        over.store(true, Ordering::Relaxed);
+        all
+    });
+    campaign.given_up = given_up.into_inner().unwrap_or_else(PoisonError::into_inner);
     bar.finish_and_clear();
+    if let Some(path) = &output.traces {
+        let traces = traces.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let lines = traces.iter().map(|(seed, trace)| format!("{seed} {trace:016x}\n"));
+        put(path, &lines.collect::<String>())?;
+    }
     let written = write(experiment, &campaign, output)?;
     let verdict = campaign.verdict(experiment);
     if output.json {
@@ -131,6 +184,23 @@ pub fn write_one(
         put(&path, &report::html::page(run, &file))?;
         written.push(path);
     }
+    if run.verdict() == Verdict::Fail {
+        let wanted = &experiment.report.on_fail;
+        if wanted.contains(&OnFail::Trace) {
+            let path = output.out.join(format!("{name}.trace"));
+            let lines = run.journal.entries.iter().map(|e| one::words(&run.plan, e) + "\n");
+            put(&path, &lines.collect::<String>())?;
+            written.push(path);
+        }
+        if wanted.contains(&OnFail::Shrink)
+            && run.plan.world != World::Processes
+            && let Some(small) = shrink::shrink(&run.plan, experiment, SHRINKING)
+        {
+            let path = output.out.join(format!("{name}-small.toml"));
+            put(&path, &small.regression(experiment).map_err(anyhow::Error::msg)?)?;
+            written.push(path);
+        }
+    }
     Ok(written)
 }
 
@@ -168,6 +238,7 @@ pub fn as_json(
             .map(|i| i.id)
             .collect::<Vec<_>>(),
         "doubts": campaign.doubts,
+        "given_up": campaign.given_up,
         "operations": campaign.tally,
         "reports": written,
     })
@@ -209,6 +280,9 @@ pub fn say(
     }
     for (doubt, count) in campaign.doubts.iter().take(5) {
         println!("  in {count} seeds: {doubt}");
+    }
+    if let Some(limit) = &campaign.given_up {
+        println!("  given up: {limit}");
     }
     let not_judged = CATALOGUE.iter().filter(|i| !is_judged(i.id, experiment.world));
     let not_judged: Vec<&str> = not_judged.map(|i| i.id).collect();

@@ -1,6 +1,6 @@
 //! Where no real nodes can be run: everywhere but on Linux.
 
-use super::Run;
+use super::Output;
 use anyhow::{Result, bail};
 use simulations::experiment::{Experiment, Seeds};
 use simulations::plan::Plan;
@@ -8,7 +8,7 @@ use simulations::run::{Run as One, Verdict};
 
 const NEEDS: &str = "real nodes are run in network namespaces, which Linux alone has";
 
-pub fn run(_: &Experiment, _: Seeds, _: &Run) -> Result<Verdict> {
+pub fn run(_: &Experiment, _: Seeds, _: bool, _: &Output) -> Result<Verdict> {
     bail!(NEEDS)
 }
 

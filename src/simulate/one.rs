@@ -122,7 +122,8 @@ fn first_difference(file: &File, run: &Run) {
     }
 }
 
-fn words(plan: &Plan, entry: &Entry) -> String {
+/// A line about an event.
+pub fn words(plan: &Plan, entry: &Entry) -> String {
     let who = entry.who.map(|who| name(plan, who)).unwrap_or_default();
     let what = serde_json::to_string(&entry.what).unwrap_or_default();
     format!("{:12.6} s  {who:10} {what}", entry.at as f64 / 1e6)
@@ -162,6 +163,10 @@ fn show_states(states: &[NodeState]) {
     }
 }
 
+fn write(path: &Path, text: &str) -> Result<()> {
+    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
+}
+
 pub fn shrink(arguments: &Shrink) -> Result<Verdict> {
     let file = read(&arguments.report)?;
     if file.plan.world == Place::Processes {
@@ -196,8 +201,10 @@ pub fn shrink(arguments: &Shrink) -> Result<Verdict> {
         arguments.report.with_file_name(format!("{stem}-small.json"))
     });
     let small = simulations::report::file(&run, &file.experiment, None);
-    std::fs::write(&out, serde_json::to_string(&small)?)
-        .with_context(|| format!("{} cannot be written", out.display()))?;
-    println!("  {}", out.display());
+    write(&out, &serde_json::to_string(&small)?)?;
+    println!("  {}: what happens, to be replayed", out.display());
+    let kept = out.with_extension("toml");
+    write(&kept, &shrunk.regression(&file.experiment).map_err(anyhow::Error::msg)?)?;
+    println!("  {}: the experiment, to be run with other versions", kept.display());
     Ok(Verdict::Fail)
 }

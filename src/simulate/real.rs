@@ -1,18 +1,18 @@
 //! Runs with real nodes, one after the other, and what the host can do for them.
 
-use super::{Run, many};
+use super::{Output, many};
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 use simulations::campaign::Campaign;
-use simulations::experiment::{Experiment, Seeds};
+use simulations::experiment::{Experiment, Limit, Seeds, Stop};
 use simulations::journal::What;
 use simulations::plan::{Action, Plan, expand};
 use simulations::processes::{self, Error, Options, Progress, Ran, probe};
 use simulations::run::{Run as One, Verdict};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Times of the harness itself, of all runs.
@@ -25,19 +25,40 @@ struct Times {
     kept: Vec<PathBuf>,
 }
 
+/// When runs are given up.
+struct Limits<'a> {
+    stop: &'a Stop,
+    began: Instant,
+    reached: Mutex<Option<Limit>>,
+}
+
+impl Limits<'_> {
+    /// Whether one is passed.
+    fn reached(&self, memory: u64) -> bool {
+        let Some(limit) = self.stop.reached(self.began, Some(memory)) else { return false };
+        // Nothing that holds it can leave it half changed.
+        *self.reached.lock().unwrap_or_else(PoisonError::into_inner) = Some(*limit);
+        true
+    }
+
+    fn given_up(&self) -> Option<Limit> {
+        *self.reached.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Runs seeds until all are, or somebody interrupts.
-pub fn run(experiment: &Experiment, seeds: Seeds, arguments: &Run) -> Result<Verdict> {
-    let output = &arguments.output;
+pub fn run(experiment: &Experiment, seeds: Seeds, kept: bool, output: &Output) -> Result<Verdict> {
     std::fs::create_dir_all(&output.out)
         .with_context(|| format!("{} cannot be made", output.out.display()))?;
     let began = Instant::now();
     let (mut campaign, mut times) = (Campaign::default(), Times::default());
     let mut written = Vec::new();
     let stop = interrupted();
+    let limits = Limits { stop: &experiment.stop, began, reached: Mutex::default() };
     for seed in (seeds.from..).take(usize::try_from(seeds.count).unwrap_or(usize::MAX)) {
         let plan = expand(experiment, seed);
-        let ran = match one(&plan, arguments.keep, &stop) {
-            Err(Error::Interrupted) if campaign.seeds > 0 => break,
+        let ran = match one(&plan, kept, &stop, &limits) {
+            Err(Error::Interrupted) if campaign.seeds > 0 || limits.given_up().is_some() => break,
             ran => ran.with_context(|| format!("seed {seed}"))?,
         };
         let folder = ran.folder.clone();
@@ -51,6 +72,7 @@ pub fn run(experiment: &Experiment, seeds: Seeds, arguments: &Run) -> Result<Ver
         written.extend(many::write_one(experiment, &run, None, output)?);
         campaign.add(run);
     }
+    campaign.given_up = limits.given_up();
     let verdict = campaign.verdict(experiment);
     if output.json {
         let mut value = many::as_json(experiment, &campaign, verdict, &written);
@@ -87,7 +109,8 @@ pub fn run(experiment: &Experiment, seeds: Seeds, arguments: &Run) -> Result<Ver
 
 /// Runs a report's plan once more.
 pub fn again(plan: &Plan, experiment: &Experiment) -> Result<One> {
-    let ran = one(plan, false, &interrupted())?;
+    let never = Limits { stop: &Stop::default(), began: Instant::now(), reached: Mutex::default() };
+    let ran = one(plan, false, &interrupted(), &never)?;
     Ok(judged(plan, experiment, ran, &mut Times::default()))
 }
 
@@ -107,13 +130,16 @@ fn interrupted() -> Arc<AtomicBool> {
     stop
 }
 
-fn one(plan: &Plan, keep: bool, stop: &AtomicBool) -> Result<Ran, Error> {
+fn one(plan: &Plan, keep: bool, stop: &AtomicBool, limits: &Limits<'_>) -> Result<Ran, Error> {
     let bar = ProgressBar::new_spinner();
     if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
         bar.set_style(style);
     }
     let told = |progress: &Progress<'_>| {
-        let Progress { seed, phase, now, end, faults } = progress;
+        let Progress { seed, phase, now, end, faults, memory } = progress;
+        if limits.reached(*memory) {
+            stop.store(true, Ordering::Relaxed);
+        }
         let (now, end) = (*now as f64 / 1e6, *end as f64 / 1e6);
         let faults = if faults.is_empty() { "-".to_owned() } else { faults.join(", ") };
         bar.set_message(format!("seed {seed}: {phase}, {now:.0} of {end:.0} s, now: {faults}"));

@@ -39,6 +39,10 @@ pub struct Workload {
     /// What the operations are.
     #[serde(default)]
     pub mix: Mix,
+    /// Only these operations are done, each by client and number. A shrunk run says which of all
+    /// it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub only: Option<Vec<(u32, u32)>>,
 }
 
 /// Shares of operations, in any unit.

@@ -5,17 +5,18 @@ use super::{
     Scope, Tuning, When, swarm,
 };
 use crate::experiment::{
-    Experiment, FaultOptions, Kind, Link, Span, Target, Topology, Workload, World, signed_micros,
+    Experiment, FaultOptions, Kind, Link, Rate, Span, Target, Topology, Workload, World,
+    signed_micros,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
 use threat::entropy::Rng;
 
 /// The way within a region: two racks of one building.
-const NEAR: PlannedLink = PlannedLink { delay: 150, jitter: 100, loss: 0.0 };
+pub(super) const NEAR: PlannedLink = PlannedLink { delay: 150, jitter: 100, loss: 0.0 };
 
 /// The way between regions about which the file says nothing: two buildings of one city.
-const CITY: PlannedLink = PlannedLink { delay: 500, jitter: 200, loss: 0.0 };
+pub(super) const CITY: PlannedLink = PlannedLink { delay: 500, jitter: 200, loss: 0.0 };
 
 pub(super) fn micros(duration: Duration) -> Micros {
     duration.as_micros() as Micros
@@ -29,7 +30,8 @@ pub fn expand(experiment: &Experiment, seed: u64) -> Plan {
     let topology = if sizes { swarm::topology(&mut rng) } else { experiment.topology.clone() };
     let regions: Vec<String> = topology.regions.keys().cloned().collect();
     let links = links(&regions, &experiment.links, &mut Rng::fork(seed, "links"));
-    let tuning = Tuning { consensus: profile(&links), ..Tuning::default() };
+    let usual = || Tuning { consensus: profile(&links), ..Tuning::default() };
+    let tuning = experiment.tuning.clone().unwrap_or_else(usual);
     let mut plan = Plan {
         experiment: experiment.name.clone(),
         seed,
@@ -46,7 +48,7 @@ pub fn expand(experiment: &Experiment, seed: u64) -> Plan {
         workloads: experiment.workloads.iter().map(workload).collect(),
         faults: Vec::new(),
         tuning,
-        mutant: None,
+        mutant: experiment.mutant.clone(),
     };
     let mut ids = BTreeMap::new();
     for (at, options) in experiment.faults.iter().enumerate() {
@@ -59,6 +61,7 @@ pub fn expand(experiment: &Experiment, seed: u64) -> Plan {
     }
     if let Some(swarm) = swarm {
         swarm::draw(swarm, &mut plan, &mut rng);
+        swarm::recipes(swarm, &mut plan, &mut Rng::fork(seed, "recipes"));
     }
     plan
 }
@@ -107,9 +110,14 @@ fn links(regions: &[String], said: &[Link], rng: &mut Rng) -> Vec<Vec<PlannedLin
 }
 
 fn workload(said: &Workload) -> PlannedWorkload {
-    let Workload { kind, rate, clients, batch, keys, zipf, mix } = *said;
-    let every = (f64::from(clients) / rate.0 * SECOND as f64).max(1.0) as Micros;
-    PlannedWorkload { kind, every, clients, batch, keys, zipf, mix, only: None }
+    let Workload { kind, rate, clients, batch, keys, zipf, mix, ref only } = *said;
+    let only = only.clone();
+    PlannedWorkload { kind, every: every(clients, rate), clients, batch, keys, zipf, mix, only }
+}
+
+/// Time between two operations of one of so many clients.
+pub(super) fn every(clients: u32, rate: Rate) -> Micros {
+    (f64::from(clients) / rate.0 * SECOND as f64).max(1.0) as Micros
 }
 
 /// The nodes of a name: one node, or those of a region.
@@ -162,6 +170,8 @@ fn fault(
         Kind::ActorHang => Action::ActorHang(target, share),
         Kind::Burst => Action::Burst(said.factor?),
         Kind::Drain => Action::Drain(target),
+        Kind::Strangers => Action::Strangers(target),
+        Kind::NewCertificates => Action::NewCertificates(target),
     };
     Some(PlannedFault { id: id.into(), when, lasts, action })
 }

@@ -105,7 +105,7 @@ pub fn read_all(cluster: &mut Cluster, shared: &Shared, plan: &Plan) -> Result<(
         if let Some(line) = node.said().lines().find(|line| line.contains("panicked at")) {
             note(Some(place), What::Broken { invariant: "X1", what: line.trim().to_owned() });
         }
-        let most = shared.seen().nodes[place].memory.div_ceil(1_024);
+        let most = shared.seen().nodes[place].memory.div_ceil(1 << 20);
         note(Some(place), What::Queue { name: "resident memory, in MiB", most, limit: MEMORY });
         let folder = node.disk.folder.clone();
         let read = node.space.run(move || read(&folder)).get()?;

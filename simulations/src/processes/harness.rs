@@ -191,7 +191,8 @@ impl<'a> Harness<'a> {
         let faults = self.active.iter().map(|at| self.plan.faults[*at].id.as_str()).collect();
         let (now, end) = (self.shared.record.now(), self.plan.end());
         let phase = if self.healing { "healing" } else { "faults" };
-        (self.options.told)(&Progress { seed: self.plan.seed, phase, now, end, faults });
+        let memory = self.shared.seen().nodes.iter().map(|n| n.memory).max().unwrap_or_default();
+        (self.options.told)(&Progress { seed: self.plan.seed, phase, now, end, faults, memory });
     }
 
     fn start_tasks(&self) -> Result<(), Error> {

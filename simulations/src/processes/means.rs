@@ -41,6 +41,9 @@ impl Means {
                 Action::ActorKill(..) | Action::ActorHang(..) => {
                     Some("actors in processes cannot be reached".into())
                 }
+                Action::Strangers(_) | Action::NewCertificates(_) => {
+                    Some("doors and certificates are tried with `--world in-process`".into())
+                }
                 _ => match fault.when {
                     When::On(Moment::Vote | Moment::Snapshot, ..) => {
                         Some("what it waits for cannot be seen from outside".into())

@@ -71,7 +71,7 @@ pub struct Known {
     pub led: u64,
     /// For how many workloads it may act.
     pub acts: u32,
-    /// The most memory that it had, in KiB.
+    /// The most memory that it had, in bytes.
     pub memory: u64,
 }
 

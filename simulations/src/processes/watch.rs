@@ -1,7 +1,7 @@
 //! Asks every node how it is, four times a second, and notes what changed.
 
 use super::seen::Shared;
-use crate::experiment::Moment;
+use crate::experiment::{Moment, kibibytes};
 use crate::journal::What;
 use cluster::control::{Ask, NodeStatus, Told, ask};
 use cluster::fabric::Fabric;
@@ -78,22 +78,7 @@ fn stands(shared: &Shared, place: usize, status: &NodeStatus) {
 fn memory(shared: &Shared, place: usize) {
     let Some(process) = shared.seen().nodes[place].process else { return };
     let text = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let most = kibibytes(&text).unwrap_or_default();
+    let most = kibibytes(&text, "VmHWM:").unwrap_or_default();
     let known = &mut shared.seen().nodes[place].memory;
     *known = most.max(*known);
-}
-
-fn kibibytes(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix("kB")?.trim().parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_most_memory_is_read() {
-        let status = "Name:\twatchfire\nVmPeak:\t  999 kB\nVmHWM:\t   51234 kB\nVmRSS:\t 1 kB\n";
-        assert_eq!(super::kibibytes(status), Some(51_234));
-        assert_eq!(super::kibibytes("Name:\tx\n"), None);
-    }
 }
