@@ -36,6 +36,8 @@ pub struct Trust {
     pub authority: authority::Made,
     /// That of another cluster, which is believed, too: its nodes are no members all the same.
     pub other: authority::Made,
+    /// When both were founded, by the host's clock: certificates are looked at by it.
+    pub founded: SystemTime,
     /// Certificates of both.
     pub believed: String,
     credentials: Vec<Credentials>,
@@ -50,7 +52,8 @@ impl Trust {
         let other = authority::found(OTHER, now)?;
         let believed = [&*authority.certificate, &*other.certificate].concat();
         let operator = issue((&authority, &believed), &Identity::operator(CLUSTER, "clients")?)?;
-        let mut trust = Self { authority, other, believed, credentials: Vec::new(), operator };
+        let (founded, credentials) = (now, Vec::new());
+        let mut trust = Self { authority, other, founded, believed, credentials, operator };
         let all = (0..plan.nodes.len()).map(|at| trust.node(plan, at));
         trust.credentials = all.collect::<Result<_, _>>()?;
         Ok(trust)

@@ -41,7 +41,7 @@ impl Strangers {
     /// # Errors
     /// When a certificate cannot be made.
     pub fn new(common: &Common, cluster: &str) -> Result<Self, Error> {
-        let now = SystemTime::now();
+        let now = common.trust.founded;
         let own = &common.trust.authority;
         let of = |authority: &authority::Made, name: &Identity, since: SystemTime| {
             let made = authority::issue(&authority.key, name, since, authority::CERTIFICATE_LIFE)?;
