@@ -2,6 +2,8 @@
 
 use super::{Case, Finding, Invariant};
 use crate::journal::What;
+use crate::plan::Micros;
+use regions::failure_detector::SETTLE;
 use std::time::Duration;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -14,7 +16,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(case: &Case<'_>) -> Finding {
     let Some(healed) = case.healed() else { return Finding::Held(0) };
-    let deadline = healed + case.bound;
+    let deadline = healed + case.bound + settling(case, healed);
     if deadline > case.plan.end() {
         return Finding::Held(0);
     }
@@ -48,6 +50,24 @@ fn check(case: &Case<'_>) -> Finding {
     Finding::broken(deadline, what, [])
 }
 
+/// Time beyond the bound until failures can be agreed on. Voters that lost their disks say nothing
+/// any more, so that a majority may need one that was started when all was mended, and that one
+/// judges nobody until it has listened for a while.
+fn settling(case: &Case<'_>, healed: Micros) -> Micros {
+    let votes = |who: Option<u32>| {
+        who.and_then(|who| case.plan.nodes.get(who as usize)).is_some_and(|node| node.voter)
+    };
+    let (mut lost, mut started) = (false, false);
+    for (_, entry) in case.entries().filter(|(_, entry)| votes(entry.who)) {
+        match entry.what {
+            What::Reborn => lost = true,
+            What::Up => started |= entry.at >= healed,
+            _ => {}
+        }
+    }
+    if lost && started { SETTLE.as_micros() as Micros } else { 0 }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::test_bench::Bench;
@@ -63,6 +83,16 @@ mod tests {
         assert!(!bench.check(&INVARIANT).held());
         bench.note(1, What::Acts { workloads: 32 });
         bench.note(1, What::Acts { workloads: 32 });
+        assert!(bench.check(&INVARIANT).held());
+    }
+
+    #[test]
+    fn a_voter_that_just_started_may_listen_first_where_others_lost_their_disks() {
+        let heals = What::Heals { core: vec![0, 1] };
+        let mut bench = Bench::default();
+        bench.note(0, What::Acts { workloads: 32 }).note(1, What::Reborn);
+        bench.at(60_000_000).note(None, heals).note(0, What::Up);
+        bench.at(71_000_000).note(1, What::Acts { workloads: 32 });
         assert!(bench.check(&INVARIANT).held());
     }
 }
