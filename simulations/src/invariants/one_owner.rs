@@ -93,6 +93,8 @@ mod tests {
         bench.note(0, What::Acts { workloads: 32 }).note(1, What::Reborn);
         bench.at(60_000_000).note(None, heals).note(0, What::Up);
         bench.at(71_000_000).note(1, What::Acts { workloads: 32 });
+        assert!(!bench.check(&INVARIANT).held(), "it is not known to last");
+        bench.note(1, What::Acts { workloads: 32 });
         assert!(bench.check(&INVARIANT).held());
     }
 }

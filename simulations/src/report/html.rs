@@ -4,6 +4,7 @@
 mod picture;
 
 use super::{File, Line};
+use crate::experiment::World;
 use crate::plan::Micros;
 use crate::run::{Run, Verdict};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -81,10 +82,13 @@ fn head(file: &File) -> Markup {
                 button type="button" data-copy=(replay) { "copy" }
             }
             p.soft {
-                (file.plan.nodes.len()) " nodes in " (file.plan.regions.len()) " regions, "
+                (many(file.plan.nodes.len(), "node")) " in "
+                (many(file.plan.regions.len(), "region")) ", "
                 (seconds(file.plan.duration)) " with faults and " (seconds(file.plan.heal))
-                " to heal; " (file.events) " events, trace " (file.trace_hash) ", version "
-                (file.version)
+                " to heal; " (file.events) " events, "
+                // Real nodes do not do the same twice.
+                @if file.plan.world != World::Processes { "trace " (file.trace_hash) ", " }
+                "version " (file.version)
             }
         }
     }
@@ -221,4 +225,9 @@ fn log(lines: &[Line]) -> Markup {
             }
         }
     }
+}
+
+/// A number of things, in words.
+fn many(count: usize, of: &str) -> String {
+    format!("{count} {of}{}", if count == 1 { "" } else { "s" })
 }

@@ -288,7 +288,7 @@ impl World<'_> {
     /// An effect in the world, right after it was seen that it may be.
     pub(super) fn effect(&mut self, run: &Running, workload: u32, epoch: u64) {
         self.note(run.me, What::Effect { workload, epoch });
-        let drawn = self.plan.draw(40, self.queue.made(), u64::from(workload));
+        let drawn = self.plan.draw(40, (run.me as u64) << 32 | u64::from(workload), epoch);
         // Most are quick; some wait somewhere on the way, longer than any lease.
         let takes =
             if drawn.is_multiple_of(10) { drawn % (5 * SECOND) } else { drawn % (20 * MILLI) };
