@@ -256,9 +256,7 @@ impl<'a> World<'a> {
                 self.records(run, (from, batch), floor, &records);
             }
             Body::Stored { batch, taken } => self.stored(run, (from, batch), taken),
-            Body::Compare { floor, step, message } => {
-                self.compare(run, from, (floor, step), message);
-            }
+            Body::Compare { of, floor, message } => self.compare(run, from, (floor, of), message),
             Body::Compared(compared) => self.compared(run, from, &compared),
             Body::Part(part) => self.part(run, from, &part),
             Body::Parted(ticket, parted) => self.parted(run, from, ticket, parted),

@@ -22,7 +22,7 @@ pub enum Body {
     Told(u64, Told),
     Records { batch: u64, floor: Option<Timestamp>, records: Rc<Vec<Record>> },
     Stored { batch: u64, taken: bool },
-    Compare { floor: Option<Timestamp>, step: u8, message: Rc<anti_entropy::Message> },
+    Compare { of: gossip::Step, floor: Option<Timestamp>, message: Rc<anti_entropy::Message> },
     Compared(Rc<gossip::Compared>),
     Part(Rc<data::Part>),
     Parted(u64, data::Parted),

@@ -30,12 +30,15 @@ const TOLD_BYTES: usize = 1 << 20;
 /// Gossip that its sender forgets: purpose of a drawn number.
 const FORGET: u64 = 30;
 
+/// Which comparison, and which step of it: an answer that comes late is not taken for another's.
+pub type Step = (u64, u8);
+
 /// The answer to a step of a comparison.
 #[derive(Debug)]
 pub struct Compared {
     /// `None` when the floors differ.
     messages: Option<Vec<Message>>,
-    step: u8,
+    of: Step,
     repaired: usize,
     cut: bool,
     lacks: bool,
@@ -45,6 +48,7 @@ pub struct Compared {
 /// A comparison that is under way.
 #[derive(Debug)]
 struct Comparing {
+    number: u64,
     since: Micros,
     mark: Mark,
     /// The number of the last change at the mark, as the disk has it.
@@ -262,7 +266,9 @@ impl World<'_> {
         let (step, left_out) = (0, false);
         let changed = self.nodes[run.me].disk.changed;
         let (since, theirs) = (local, now);
-        let comparing = Comparing { since, mark, changed, floor, queue, step, left_out, theirs };
+        let number = self.ticket();
+        let comparing =
+            Comparing { number, since, mark, changed, floor, queue, step, left_out, theirs };
         run.links.all[to].comparing = Some(comparing);
         self.next_step(run, to);
     }
@@ -275,8 +281,8 @@ impl World<'_> {
             && let Some(message) = comparing.queue.pop_front()
         {
             comparing.step += 1;
-            let (floor, step) = (comparing.floor, comparing.step);
-            let body = Body::Compare { floor, step, message: Rc::new(message) };
+            let (floor, of) = (comparing.floor, (comparing.number, comparing.step));
+            let body = Body::Compare { of, floor, message: Rc::new(message) };
             return self.send((run.me, to), Lane::Gossip, self.now, body);
         }
         let link = &mut run.links.all[to];
@@ -296,7 +302,7 @@ impl World<'_> {
         &mut self,
         run: &mut Running,
         from: usize,
-        (floor, step): (Option<Timestamp>, u8),
+        (floor, of): (Option<Timestamp>, Step),
         message: Rc<Message>,
     ) {
         let (now, local) = (self.wall(run), self.nodes[run.me].local(self.now));
@@ -304,7 +310,7 @@ impl World<'_> {
         let same = floor == run.threats.floor() && run.links.all[from].member;
         let said = self.nodes[run.me].wall(self.now);
         let mut compared =
-            Compared { messages: None, step, repaired: 0, cut: false, lacks: false, now: said };
+            Compared { messages: None, of, repaired: 0, cut: false, lacks: false, now: said };
         if same {
             let (state, clock) = (&mut run.threats, &mut run.stamps);
             let message = Rc::unwrap_or_clone(message);
@@ -321,7 +327,8 @@ impl World<'_> {
         let (now, local) = (self.wall(run), self.nodes[run.me].local(self.now));
         let lesser = self.nodes[from].id < run.id;
         let link = &mut run.links.all[from];
-        let Some(comparing) = link.comparing.as_mut().filter(|c| c.step == told.step) else {
+        let Some(comparing) = link.comparing.as_mut().filter(|c| (c.number, c.step) == told.of)
+        else {
             return;
         };
         let same = comparing.floor == run.threats.floor();
@@ -335,7 +342,7 @@ impl World<'_> {
         comparing.left_out |= told.cut || told.lacks;
         comparing.theirs = comparing.theirs.min(told.now);
         let lately = link.asked.is_some_and(|at| local < at + ASKED_LATELY);
-        if told.step == 1 && !messages.is_empty() && lesser && lately {
+        if told.of.1 == 1 && !messages.is_empty() && lesser && lately {
             (link.comparing, link.tried) = (None, Some(local));
             return;
         }
