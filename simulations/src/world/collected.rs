@@ -92,11 +92,18 @@ impl World<'_> {
         }
     }
 
-    /// A node was away, and has moved to the floor.
-    pub(super) fn kept_back(&mut self, node: usize) {
-        let disk = &self.nodes[node].disk;
-        let late = disk.threats.iter().filter(|(_, (_, sequence))| *sequence > disk.compared);
-        self.gone.kept.extend(late.map(|(id, _)| *id));
+    /// A node has moved to a floor. One that was away has what changed after it was compared with
+    /// another one for the last time; what those who are away had counts no more.
+    pub(super) fn kept_back(&mut self, run: &Running, floor: &Floor) {
+        let present = run.log.nodes().present();
+        let disk = &mut self.nodes[run.me].disk;
+        disk.compared.retain(|id, _| !floor.away.contains(id));
+        if floor.away.contains(&run.id) {
+            let known = disk.compared.iter().filter(|(id, _)| present.contains_key(id));
+            let upto = known.map(|(_, number)| *number).max().unwrap_or_default();
+            let late = disk.threats.iter().filter(|(_, (_, sequence))| *sequence > upto);
+            self.gone.kept.extend(late.map(|(id, _)| *id));
+        }
     }
 
     /// A node has a record that it did not have.

@@ -57,10 +57,10 @@ pub struct Disk {
     /// Threats, as committed, with the number of their last change.
     pub threats: BTreeMap<ThreatId, (Record, u64)>,
     pub marks: Marks,
-    /// The number of the last change of threats, and up to which another node had all when a
+    /// The number of the last change of threats, and by node up to which one it had all when a
     /// comparison with it went through.
     pub changed: u64,
-    pub compared: u64,
+    pub compared: BTreeMap<u64, u64>,
     /// By workload and source.
     pub ledger: BTreeMap<(u32, u32), Judged>,
     /// How often it was opened.

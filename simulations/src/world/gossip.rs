@@ -133,16 +133,16 @@ impl World<'_> {
             if after.thrown_away > before.thrown_away {
                 self.note(run.me, What::Sometimes("away-node-threw-away"));
             }
-            if floor.away.contains(&run.id) {
-                self.kept_back(run.me);
-            }
+            self.kept_back(run, &floor);
             self.commit(run);
         }
     }
 
     /// What a leader would have the floor raised to.
     pub(super) fn next_floor(&mut self, run: &mut Running) -> Option<Command> {
-        let members = self.ids(run, |_| true);
+        // By the log: one that lost its disk is another one, and its former self a member still.
+        let members = run.log.nodes().present().keys().copied().filter(|id| *id != run.id);
+        let members: BTreeSet<u64> = members.collect();
         let answering = self.ids(run, |link| link.answers);
         let retention = Duration::from_micros(self.plan.tuning.retention);
         if run.threats.is_empty() || self.plan.tuning.retention > self.plan.end() {
@@ -290,8 +290,8 @@ impl World<'_> {
         (link.tried, link.settled) = (Some(local), true);
         if done.queue.is_empty() && !done.left_out {
             run.threats.told(self.nodes[to].id, done.mark, done.theirs);
-            let compared = &mut self.nodes[run.me].disk.compared;
-            *compared = done.changed.max(*compared);
+            let other = self.nodes[to].id;
+            self.nodes[run.me].disk.compared.insert(other, done.changed);
         } else {
             link.settled = false;
         }
