@@ -4,7 +4,7 @@ use crate::experiment::{Bounds, Experiment, Mode, World as Place};
 use crate::in_process;
 use crate::invariants::{self, Finding};
 use crate::journal::{Ask, Done, Journal, What};
-use crate::plan::{Micros, Plan, When};
+use crate::plan::{Micros, Plan};
 use crate::world::{Outcome, World};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,12 +158,8 @@ fn doubts(plan: &Plan, journal: &Journal, experiment: &Experiment) -> Vec<String
                 first = first.min(entry.at);
             }
             What::Doubt(what) => doubts.push(what.clone()),
-            // What a swarm draws by lot may find nobody; what the file names must be applied. What
-            // waits for moments need not find somebody at each of them.
-            What::FaultMissed { fault }
-                if *fault < experiment.faults.len()
-                    && !matches!(plan.faults[*fault].when, When::On(..)) =>
-            {
+            // What a swarm draws by lot may find nobody; what the file names must be applied.
+            What::FaultMissed { fault } if *fault < experiment.faults.len() => {
                 let id = &plan.faults[*fault].id;
                 doubts.push(format!("fault {id} found nobody to hit"));
             }

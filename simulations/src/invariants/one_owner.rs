@@ -3,7 +3,7 @@
 use super::{Case, Finding, Invariant};
 use crate::journal::What;
 use crate::plan::Micros;
-use regions::failure_detector::SETTLE;
+use cluster::coordinator::limits::QUIET;
 use std::time::Duration;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -16,7 +16,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(case: &Case<'_>) -> Finding {
     let Some(healed) = case.healed() else { return Finding::Held(0) };
-    let deadline = healed + case.bound + settling(case, healed);
+    let deadline = healed + case.bound + gathering(case, healed);
     if deadline > case.plan.end() {
         return Finding::Held(0);
     }
@@ -51,9 +51,10 @@ fn check(case: &Case<'_>) -> Finding {
 }
 
 /// Time beyond the bound until failures can be agreed on. Voters that lost their disks say nothing
-/// any more, so that a majority may need one that was started when all was mended, and that one
-/// judges nobody until it has listened for a while.
-fn settling(case: &Case<'_>, healed: Micros) -> Micros {
+/// any more, so that a majority may need one that was started when all was mended. It counts once
+/// the others have heard it for some beats, and the leader waits once more after that, in case
+/// others come.
+fn gathering(case: &Case<'_>, healed: Micros) -> Micros {
     let votes = |who: Option<u32>| {
         who.and_then(|who| case.plan.nodes.get(who as usize)).is_some_and(|node| node.voter)
     };
@@ -65,7 +66,7 @@ fn settling(case: &Case<'_>, healed: Micros) -> Micros {
             _ => {}
         }
     }
-    if lost && started { SETTLE.as_micros() as Micros } else { 0 }
+    if lost && started { QUIET.as_micros() as Micros } else { 0 }
 }
 
 #[cfg(test)]
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_voter_that_just_started_may_listen_first_where_others_lost_their_disks() {
+    fn a_majority_may_gather_first_where_voters_lost_their_disks() {
         let heals = What::Heals { core: vec![0, 1] };
         let mut bench = Bench::default();
         bench.note(0, What::Acts { workloads: 32 }).note(1, What::Reborn);
