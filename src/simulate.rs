@@ -140,7 +140,7 @@ pub struct Shrink {
     /// Runs at most
     #[arg(long, default_value_t = 500)]
     runs: u64,
-    /// Where the smaller run's report goes; the experiment that it is of goes beside it, as TOML
+    /// Where the smaller run's report goes, as .json; the experiment goes beside it, as .toml
     /// [default: beside the report]
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,

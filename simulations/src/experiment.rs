@@ -13,8 +13,8 @@ mod workload;
 
 pub use check::{Bounds, Invariants, Mode, Probe, SteadyState};
 pub use fault::{Direction, FaultOptions, Kind, Moment, Shape};
-pub(crate) use stop::kibibytes;
 pub use stop::{Limit, Stop};
+pub(crate) use stop::{host_free, kibibytes};
 pub use target::{Role, Target, matches};
 pub use topology::{Link, Topology};
 pub use units::{Rate, Span, Words};

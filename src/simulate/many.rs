@@ -204,7 +204,8 @@ pub fn write_one(
     Ok(written)
 }
 
-fn put(path: &Path, text: &str) -> Result<()> {
+/// Writes a file.
+pub fn put(path: &Path, text: &str) -> Result<()> {
     std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
 }
 

@@ -163,10 +163,6 @@ fn show_states(states: &[NodeState]) {
     }
 }
 
-fn write(path: &Path, text: &str) -> Result<()> {
-    std::fs::write(path, text).with_context(|| format!("{} cannot be written", path.display()))
-}
-
 pub fn shrink(arguments: &Shrink) -> Result<Verdict> {
     let file = read(&arguments.report)?;
     if file.plan.world == Place::Processes {
@@ -201,10 +197,11 @@ pub fn shrink(arguments: &Shrink) -> Result<Verdict> {
         arguments.report.with_file_name(format!("{stem}-small.json"))
     });
     let small = simulations::report::file(&run, &file.experiment, None);
-    write(&out, &serde_json::to_string(&small)?)?;
+    let out = out.with_extension("json");
+    many::put(&out, &serde_json::to_string(&small)?)?;
     println!("  {}: what happens, to be replayed", out.display());
     let kept = out.with_extension("toml");
-    write(&kept, &shrunk.regression(&file.experiment).map_err(anyhow::Error::msg)?)?;
+    many::put(&kept, &shrunk.regression(&file.experiment).map_err(anyhow::Error::msg)?)?;
     println!("  {}: the experiment, to be run with other versions", kept.display());
     Ok(Verdict::Fail)
 }

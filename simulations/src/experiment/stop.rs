@@ -102,7 +102,7 @@ fn show(bytes: u64) -> String {
 }
 
 /// Memory that the host can give still, where it says so.
-fn host_free() -> Option<u64> {
+pub(crate) fn host_free() -> Option<u64> {
     kibibytes(&std::fs::read_to_string("/proc/meminfo").ok()?, "MemAvailable:")
 }
 

@@ -71,7 +71,7 @@ impl Trust {
 }
 
 /// A certificate of an authority, for somebody who believes these.
-pub fn issue(
+fn issue(
     (authority, believed): (&authority::Made, &str),
     identity: &Identity,
 ) -> Result<Credentials, cluster::fabric::Error> {

@@ -3,7 +3,6 @@
 
 use super::InProcess;
 use super::host::{Common, OTHER};
-use super::net::lock;
 use super::seen::seen;
 use super::stream::From;
 use crate::journal::What;
@@ -63,7 +62,6 @@ impl Strangers {
             };
             let (net, addresses) = (Arc::clone(&common.net), Arc::clone(&common.addresses));
             let host = common.plan.nodes.len();
-            lock(&net).power(host);
             let from = Arc::new(From { net, host, addresses });
             Ok((way, Arc::new(Fabric::new(shows, from, None, common.plan.seed))))
         });

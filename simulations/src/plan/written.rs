@@ -88,8 +88,8 @@ fn links(plan: &Plan) -> Vec<Link> {
 /// The number of percent that is read as this share: those that are drawn are whole thousandths.
 fn percent(share: f64) -> f64 {
     let near = share * 100.0;
-    let all = [(near * 10.0).round() / 10.0, near, near.next_up(), near.next_down()];
-    all.into_iter().find(|p| p / 100.0 == share).unwrap_or(near)
+    let whole = (near * 10.0).round() / 10.0;
+    if whole / 100.0 == share { whole } else { near }
 }
 
 fn workload(planned: &PlannedWorkload) -> Workload {
