@@ -10,6 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 use threat::Timestamp;
+use tokio::task::JoinError;
 
 /// A boxed future that may cross threads: what the asynchronous methods of a port return.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -37,6 +38,33 @@ pub trait Clock: Send + Sync + fmt::Debug {
     fn wall(&self) -> Timestamp;
 }
 
+/// Where work goes that would hold up other tasks: scoring, and what waits for a disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Threads {
+    /// To threads of its own: production.
+    #[default]
+    Own,
+    /// Nowhere: it is done where it comes up, so that all that happens does so in one order. For
+    /// simulations, in which nothing takes any time that is not asked for.
+    Caller,
+}
+
+impl Threads {
+    /// Does work that waits for a disk.
+    ///
+    /// # Errors
+    /// When the work panicked, or the runtime ends.
+    pub async fn wait<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        match self {
+            Self::Own => tokio::task::spawn_blocking(work).await,
+            Self::Caller => Ok(work()),
+        }
+    }
+}
+
 /// Faults planted in the code itself, so that chaos runs reach what outside faults cannot.
 pub trait Buggify: Send + Sync {
     /// Whether the fault at this named point happens now.
@@ -61,5 +89,13 @@ mod tests {
     fn ports_are_object_safe_and_nothing_fires_in_production() {
         fn _takes(_: &dyn Clock, _: &dyn Buggify) {}
         assert!(!Off.fires("anything"));
+    }
+
+    #[tokio::test]
+    async fn work_is_done_on_another_thread_or_on_this_one() {
+        let here = std::thread::current().id();
+        let thread = || std::thread::current().id();
+        assert_ne!(Threads::default().wait(thread).await.unwrap(), here);
+        assert_eq!(Threads::Caller.wait(thread).await.unwrap(), here);
     }
 }

@@ -23,7 +23,7 @@ use actors::detection::watch::Watch;
 use actors::detection::{DetectorMessage, EnsembleMessage, FeaturesMessage};
 use actors::mailbox::{CreditedRef, Inbox};
 use actors::observe::{Directory, Observed};
-use actors::ports::{Buggify, Clock};
+use actors::ports::{Buggify, Clock, Threads};
 use actors::supervise::{Child, Context, Message, root};
 use actors::worker::Abandoned;
 use detection::calibration::Budget;
@@ -91,6 +91,8 @@ pub struct Parts {
     pub watch: Arc<dyn Watch>,
     /// Planted faults.
     pub buggify: Arc<dyn Buggify>,
+    /// Where scoring is done, and what waits for disks.
+    pub threads: Threads,
     /// The clocks.
     pub clock: Arc<dyn Clock>,
 }
@@ -285,6 +287,7 @@ fn detector_child(
             clock: Arc::clone(&parts.clock),
             abandoned: Arc::clone(&abandoned),
             buggify: Arc::clone(&parts.buggify),
+            threads: parts.threads,
             observed,
         };
         (actor, ())

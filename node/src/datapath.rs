@@ -31,6 +31,7 @@ pub use view::{ClusterView, Owner, Peer};
 
 use crate::assembly::Parts;
 use crate::host::output::Output;
+use actors::ports::Threads;
 use carrying::Carrying;
 use checkpoints::Checkpoints;
 use cluster::fabric::{Answer, BoxFuture, Caller, Fabric, Lane, Who};
@@ -59,6 +60,7 @@ struct Running {
     store: Arc<Store>,
     threats: Arc<Replication>,
     checkpoints: Arc<Checkpoints>,
+    threads: Threads,
 }
 
 /// What a data path needs to run.
@@ -92,7 +94,8 @@ impl DataPath {
     /// When an actor gives up or the disk fails: the node has to end.
     pub async fn run(self: Arc<Self>, needs: Needs) -> Result<(), Error> {
         let Needs { mut parts, store, output, fabric, view, threats, checkpoint_every } = needs;
-        let checkpoints = Arc::new(Checkpoints::open(Arc::clone(&store))?);
+        let threads = parts.threads;
+        let checkpoints = Arc::new(Checkpoints::open(Arc::clone(&store), threads)?);
         let (judged, placed) = mpsc::channel(JUDGED);
         let keeper = Arc::new(Keeper::new(
             Arc::clone(&store),
@@ -100,6 +103,7 @@ impl DataPath {
             Arc::clone(&view),
             output,
             judged,
+            threads,
         ));
         keeper.resume(&parts.known);
         parts.recorder = Arc::new(Shared(Arc::clone(&keeper)));
@@ -130,7 +134,7 @@ impl DataPath {
         let (engine, dealing) = Engine::start(making).await?;
         let ingest = Arc::new(Ingest { engine, fabric, view, under_way: Default::default() });
         // It runs once.
-        let _ = self.running.set(Running { ingest, store, threats, checkpoints });
+        let _ = self.running.set(Running { ingest, store, threats, checkpoints, threads });
         tokio::select! {
             ended = dealing => ended,
             Some(ended) = carries.join_next() => match ended {
@@ -191,7 +195,7 @@ impl Running {
             return Told::Refused(error.to_string());
         }
         let (store, ledger) = (Arc::clone(&self.store), copies.ledger);
-        let kept = tokio::task::spawn_blocking(move || copies::keep(&store, ledger)).await;
+        let kept = self.threads.wait(move || copies::keep(&store, ledger)).await;
         match kept {
             Ok(Ok(())) => Told::Kept,
             Ok(Err(error)) => Told::Refused(error.to_string()),
@@ -203,9 +207,8 @@ impl Running {
         if part.workload as usize >= WORKLOADS {
             return Told::Refused(format!("there is no workload {}", part.workload));
         }
-        let checkpoints = Arc::clone(&self.checkpoints);
         let whole = part.last.then_some((part.epoch, part.sequence));
-        match tokio::task::spawn_blocking(move || checkpoints.hold(&part)).await {
+        match self.checkpoints.aside(move |checkpoints| checkpoints.hold(&part)).await {
             Ok(Ok(mark)) => {
                 if whole == Some(mark) {
                     self.ingest.view.held();
@@ -218,8 +221,7 @@ impl Running {
     }
 
     async fn part(&self, workload: u32, after: Option<(u8, u64)>) -> Told {
-        let checkpoints = Arc::clone(&self.checkpoints);
-        match tokio::task::spawn_blocking(move || checkpoints.part(workload, after)).await {
+        match self.checkpoints.aside(move |checkpoints| checkpoints.part(workload, after)).await {
             Ok(Ok(part)) => Told::Part(Box::new(part)),
             Ok(Err(error)) => Told::Refused(error.to_string()),
             Err(error) => Told::Refused(error.to_string()),
@@ -228,7 +230,7 @@ impl Running {
 
     async fn ledger(&self, source: String) -> Told {
         let store = Arc::clone(&self.store);
-        let known = tokio::task::spawn_blocking(move || keeper::known(&store, &source)).await;
+        let known = self.threads.wait(move || keeper::known(&store, &source)).await;
         match known {
             Ok(Ok(entries)) => Told::Ledger(entries),
             Ok(Err(error)) => Told::Refused(error.to_string()),

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use detecting::{Detecting, detect};
+pub use view::cluster_view;
 
 pub use cluster::consensus::Fatal;
 pub use cluster::control::{Ask, MemberView, NodeStatus, Told, ask, ask_leader};

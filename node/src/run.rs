@@ -13,7 +13,7 @@ use actors::detection::models::{Learner, ModelHost, keep};
 use actors::detection::threats::{Final, ThreatsMessage, View};
 use actors::detection::watch::Nobody;
 use actors::observe::Observed;
-use actors::ports::{Buggify, Clock, Off};
+use actors::ports::{Buggify, Clock, Off, Threads};
 use detection::bundle::Bundle;
 use detection::calibration::Budget;
 use detection::rules::RuleSet;
@@ -336,6 +336,7 @@ fn parts(
         recorder: Arc::new(recorder.clone()),
         watch: Arc::new(Nobody),
         buggify: Arc::clone(&request.buggify),
+        threads: Threads::default(),
         clock: Arc::clone(clock),
     }
 }

@@ -11,6 +11,7 @@
 //! sending it again, and it cannot pause a host nor let its clock drift, which experiments need.
 
 mod clients;
+mod detection;
 mod faults;
 mod host;
 mod net;
@@ -19,14 +20,15 @@ mod seen;
 mod setting_up;
 mod strangers;
 mod stream;
+mod trust;
 
-use crate::experiment::{Moment, WorkloadKind};
+use crate::experiment::Moment;
 use crate::journal::What;
 use crate::plan::{Action, MILLI, Micros, Plan, PlannedFault, PlannedNode, SECOND};
 use crate::world::{NodeState, Outcome};
 use clients::{Around, FOUNDER};
 use cluster::coordinator::Fences;
-use host::{CLUSTER, Clients, Common, Host, Trust};
+use host::{CLUSTER, Clients, Common, Host};
 use net::{Net, TICK, lock};
 use regions::threats::Handling;
 use seen::{Seen, seen};
@@ -35,6 +37,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use strangers::Strangers;
 use threat::entropy::mix64;
+use trust::Trust;
 
 /// Time between two looks at all nodes.
 const LOOK: Micros = 20 * MILLI;
@@ -129,6 +132,7 @@ impl InProcess {
             seen: Arc::new(Mutex::new(Seen::new(Arc::clone(&plan), Arc::clone(&net)))),
             trust: Trust::new(&plan).map_err(|e| e.to_string())?,
             addresses: Arc::new(named.collect()),
+            rules: detection::rules(),
             net,
             plan,
         };
@@ -212,8 +216,13 @@ impl InProcess {
             Due::Fault(fault, begins) => self.fault(fault, begins),
             Due::Flap(fault, down) => self.flap(fault, down),
             Due::Restart(at, life) => {
-                if !self.hosts[at].is_up() && self.hosts[at].incarnation == life {
+                if self.hosts[at].is_up() || self.hosts[at].incarnation != life {
+                    return;
+                }
+                if self.may_start(at) {
                     self.boot(at);
+                } else {
+                    self.push(self.now + LOOK, Due::Restart(at, life));
                 }
             }
             Due::Resume(at) => self.resume(at),
@@ -334,6 +343,15 @@ impl InProcess {
                 self.note(host.at, What::Word { threat, stamp });
             }
         }
+        for at in 0..self.hosts.len() {
+            self.hosts[at].end(false, &self.common.net);
+            match self.hosts[at].kept() {
+                Ok(kept) => kept.into_iter().for_each(|what| self.note(at, what)),
+                Err(what) => {
+                    self.broken("X3", at, format!("its file of events cannot be read: {what}"));
+                }
+            }
+        }
         let (mut trace, steps) = {
             let net = lock(&self.common.net);
             (net.trace, net.steps)
@@ -349,18 +367,7 @@ impl InProcess {
             let word = |part: &[u8]| part.iter().fold(0, |word, b| word << 8 | u64::from(*b));
             trace = what.chunks(8).fold(trace, |trace, part| mix64(trace ^ word(part)));
         }
-        let skipped = self.skipped();
-        for at in 0..self.hosts.len() {
-            self.hosts[at].end(false, &self.common.net);
-        }
-        Outcome { journal, trace, steps, skipped }
-    }
-
-    /// What the plan asks for and this world does not do.
-    fn skipped(&self) -> Vec<String> {
-        let ingests = |w: &crate::plan::PlannedWorkload| w.kind == WorkloadKind::Ingest;
-        let some = self.common.plan.workloads.iter().any(ingests);
-        some.then(|| "events are not sent in this world".to_owned()).into_iter().collect()
+        Outcome { journal, trace, steps, skipped: Vec::new() }
     }
 
     fn around(&mut self, known: Vec<threat::ThreatId>) {

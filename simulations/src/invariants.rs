@@ -199,9 +199,11 @@ const OF_DISKS: &[&str] = &["E4", "R4"];
 /// Invariants of what stands between nodes and others, of which the virtual world has nothing.
 const OF_DOORS: &[&str] = &["A1", "A2"];
 
-/// Invariants of nodes in one process, whose detection is not part of that world.
-const OF_NODES: &[&str] =
-    &["R1", "R2", "R3", "R4", "R6", "C3", "C4", "O1", "O2", "A1", "A2", "X1", "X2"];
+/// Invariants of nodes in one process, whose detection has no learned models there.
+const OF_NODES: &[&str] = &[
+    "R1", "R2", "R3", "R4", "R6", "C3", "C4", "E1", "E2", "E3", "E4", "D3", "O1", "O2", "A1", "A2",
+    "X1", "X2",
+];
 
 /// Goals that nodes in one process can reach.
 const GOALS_OF_NODES: &[&str] = &[

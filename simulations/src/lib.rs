@@ -6,6 +6,7 @@ pub mod bench;
 pub mod campaign;
 pub mod experiment;
 pub mod in_process;
+mod ingest;
 pub mod invariants;
 pub mod journal;
 pub mod library;

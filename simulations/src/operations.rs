@@ -1,10 +1,20 @@
-//! What clients ask for, the same in every world: it follows from the seed.
+//! What clients ask for, the same in every world: it follows from the seed. And what an operator
+//! does about a node whose disk is lost.
 
 use crate::agreed::KEY;
 use crate::plan::{Plan, PlannedWorkload};
+use cluster::control::{Ask, Told, ask_leader};
+use cluster::fabric::Fabric;
 use regions::control_log::{Client, Command, ControlLog, Request, Stage};
 use regions::threats::{Classification, Said, Status};
+use std::time::Duration;
 use threat::Text;
+
+/// How long the removal of a member may take: others have to take over what it owns.
+const REMOVAL_TIME: Duration = Duration::from_secs(15);
+
+/// How often it is asked for.
+const REMOVALS: u32 = 6;
 
 /// A client's request of a number, the same however often it is sent.
 pub fn request(client: usize, number: u32, command: Command) -> Request {
@@ -70,4 +80,23 @@ pub fn said(drawn: u64) -> Said {
         _ => said.severity = Some(Some(threat::Severity::High)),
     }
     said
+}
+
+/// Takes a member away that will never come back as who it was.
+///
+/// # Errors
+/// Why it is still one.
+pub async fn remove(fabric: &Fabric, addresses: &[String], name: &str) -> Result<(), String> {
+    let mut why = String::new();
+    for _ in 0..REMOVALS {
+        match ask_leader(fabric, addresses, &Ask::Remove(name.into()), REMOVAL_TIME).await {
+            Ok(Told::Done) => return Ok(()),
+            // A try before this one did it.
+            Ok(Told::Refused(reason)) if reason.contains("no node") => return Ok(()),
+            Ok(other) => why = format!("{other:?}"),
+            Err(error) => why = error.to_string(),
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    Err(why)
 }

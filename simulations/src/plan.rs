@@ -226,6 +226,15 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The workload of a client, by the places of both.
+    pub fn workload_of(&self, client: usize) -> Option<usize> {
+        let mut before = 0;
+        self.workloads.iter().position(|work| {
+            before += work.clients as usize;
+            client < before
+        })
+    }
+
     const fn usual() -> World {
         World::Virtual
     }

@@ -16,7 +16,6 @@ mod emulator;
 mod ending;
 mod faults;
 mod harness;
-mod ingest;
 mod means;
 mod node;
 mod orders;

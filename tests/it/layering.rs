@@ -40,6 +40,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "learning",
             "regions",
             "store",
+            "actors",
             "cluster",
             "node",
         ],

@@ -80,7 +80,7 @@ const TOUCHES_HOST: &[(&str, &str)] = &[
     ("simulations/src/bench.rs", "a measurement paces its load by the clock"),
     ("simulations/src/experiment/stop.rs", "reads how much memory is left, and how long it took"),
     ("simulations/src/in_process/clients.rs", "tokio's clock, which the world steps"),
-    ("simulations/src/in_process/host.rs", "certificates are believed by the host's clock"),
+    ("simulations/src/in_process/trust.rs", "certificates are believed by the host's clock"),
     ("simulations/src/in_process/net.rs", "tokio's clock, which the world steps"),
     ("simulations/src/processes/cluster.rs", "real nodes have real files"),
     ("simulations/src/processes/disk.rs", "file systems whose power is cut"),

@@ -4,7 +4,7 @@
 use super::messages::{DetectorMessage, EnsembleMessage};
 use crate::mailbox::{Envelope, Inbox};
 use crate::observe::Observed;
-use crate::ports::{Buggify, Clock};
+use crate::ports::{Buggify, Clock, Threads};
 use crate::worker::{Abandoned, Outcome, ScoringThread, Settings, WorkerView};
 use detection::detector::RowScore;
 use detection::features::FeatureBatch;
@@ -35,6 +35,8 @@ pub struct Detector {
     pub abandoned: Arc<Abandoned>,
     /// Planted faults.
     pub buggify: Arc<dyn Buggify>,
+    /// Where it scores.
+    pub threads: Threads,
     /// Where it publishes.
     pub observed: Observed<Option<WorkerView>>,
 }
@@ -48,7 +50,11 @@ impl Detector {
         let (kind, buggify) = (self.kind, Arc::clone(&self.buggify));
         let ensemble = self.ensemble.clone();
         inbox.connect(myself.clone());
-        ScoringThread::start(Settings {
+        let start = match self.threads {
+            Threads::Own => ScoringThread::start,
+            Threads::Caller => ScoringThread::inline,
+        };
+        start(Settings {
             name: self.name.clone(),
             // Every batch of the shard may wait here, and one more while the first is worked on.
             capacity: SHARD_CREDITS + 1,

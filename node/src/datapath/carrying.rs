@@ -137,8 +137,7 @@ impl Carrying {
         owned: BTreeMap<u32, u64>,
         mut changed: BTreeMap<u32, Vec<EntityState>>,
     ) -> Result<Vec<Ours>, store::Error> {
-        let checkpoints = Arc::clone(&self.checkpoints);
-        let keeping = tokio::task::spawn_blocking(move || {
+        let keeping = self.checkpoints.aside(move |checkpoints| {
             let mut kept = Vec::new();
             for (workload, epoch) in owned {
                 let mut states = changed.remove(&workload).unwrap_or_default();
@@ -247,9 +246,10 @@ impl Holder {
         } else if after > 0 && after + 1 == sequence && !ours.states.is_empty() {
             Arc::clone(&ours.states)
         } else {
-            let (checkpoints, workload) = (Arc::clone(&self.checkpoints), ours.workload);
-            let reading = move || checkpoints.after(workload, epoch, after);
-            let read = tokio::task::spawn_blocking(reading).await.map_err(|e| e.to_string())?;
+            let workload = ours.workload;
+            let reading =
+                move |checkpoints: &Checkpoints| checkpoints.after(workload, epoch, after);
+            let read = self.checkpoints.aside(reading).await.map_err(|e| e.to_string())?;
             Arc::new(read.map_err(|e| e.to_string())?)
         };
         let mut rest = states.as_slice();

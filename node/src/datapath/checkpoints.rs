@@ -12,9 +12,11 @@
 
 use super::limits::{COMMIT_STATES, PART_STATE_BYTES, STATES};
 use super::message::Checkpoint;
+use actors::ports::Threads;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{Commit, EntityState, Error, Store};
+use tokio::task::JoinError;
 
 /// What the mark of a workload is kept under.
 const NAME: &str = "entities/";
@@ -25,6 +27,7 @@ pub type Mark = (u64, u64);
 /// The state of entities by workload.
 pub struct Checkpoints {
     store: Arc<Store>,
+    threads: Threads,
     known: Mutex<BTreeMap<u32, Known>>,
 }
 
@@ -40,7 +43,7 @@ impl Checkpoints {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn open(store: Arc<Store>) -> Result<Self, Error> {
+    pub fn open(store: Arc<Store>, threads: Threads) -> Result<Self, Error> {
         let mut known = BTreeMap::new();
         let view = store.view()?;
         for name in view.checkpoint_names(NAME)? {
@@ -52,7 +55,19 @@ impl Checkpoints {
                 known.insert(workload, Known { mark, written: STATES });
             }
         }
-        Ok(Self { store, known: Mutex::new(known) })
+        Ok(Self { store, threads, known: Mutex::new(known) })
+    }
+
+    /// Does something that waits for the disk, beside other tasks.
+    ///
+    /// # Errors
+    /// When it panicked.
+    pub async fn aside<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Self) -> T + Send + 'static,
+    ) -> Result<T, JoinError> {
+        let this = Arc::clone(self);
+        self.threads.wait(move || work(&this)).await
     }
 
     fn known(&self) -> MutexGuard<'_, BTreeMap<u32, Known>> {

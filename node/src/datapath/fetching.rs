@@ -57,9 +57,7 @@ pub async fn fetch(
             let Ok(Told::Part(part)) = told else { break };
             after = part.states.last().map(|s| (s.kind, s.key));
             let more = !part.last && after.is_some();
-            let held = Arc::clone(checkpoints);
-            let holding = tokio::task::spawn_blocking(move || held.hold(&part));
-            match holding.await {
+            match checkpoints.aside(move |checkpoints| checkpoints.hold(&part)).await {
                 Ok(held) => held.map(drop)?,
                 Err(error) => tracing::error!("a checkpoint is not kept: {error}"),
             }

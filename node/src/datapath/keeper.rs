@@ -11,7 +11,7 @@ use crate::host::output::Output;
 use crate::recorder::{NEWEST_CHECKPOINT, OUTPUT_CHECKPOINT, Teller, Telling, keep_bundle};
 use actors::detection::models::BundleKeeper;
 use actors::detection::recorder::{Record, Recorder};
-use actors::ports::{BoxFuture, Error};
+use actors::ports::{BoxFuture, Error, Threads};
 use cluster::replication::Replication;
 use detection::bundle::Bundle;
 use std::collections::BTreeMap;
@@ -66,6 +66,7 @@ pub struct Keeper {
     threats: Arc<Replication>,
     state: Mutex<State>,
     judged: mpsc::Sender<Judged>,
+    threads: Threads,
     /// The last job whose verdicts are on disk.
     recorded: watch::Sender<u64>,
 }
@@ -109,11 +110,12 @@ impl Keeper {
         view: Arc<dyn ClusterView>,
         output: Option<Output>,
         judged: mpsc::Sender<Judged>,
+        threads: Threads,
     ) -> Self {
         let teller = Teller::new(Telling::AsTheyCome);
         let state = State { output, teller, jobs: BTreeMap::new(), shared: Sharing::new(view) };
         let recorded = watch::Sender::new(0);
-        Self { store, threats, state: Mutex::new(state), judged, recorded }
+        Self { store, threats, state: Mutex::new(state), judged, threads, recorded }
     }
 
     /// Goes on with threats that an earlier process told of.
@@ -278,7 +280,9 @@ impl Recorder for Shared {
         Box::pin(async move {
             let judged = {
                 let this = Arc::clone(&this);
-                tokio::task::spawn_blocking(move || this.write(record))
+                let threads = this.threads;
+                threads
+                    .wait(move || this.write(record))
                     .await
                     .map_err(|e| Error::Panicked(e.to_string()))??
             };

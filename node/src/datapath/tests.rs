@@ -11,7 +11,7 @@ use crate::sending::{Sending, Sent};
 use ::regions::clock::Replica;
 use actors::detection::models::ModelHost;
 use actors::detection::watch::Watch;
-use actors::ports::Off;
+use actors::ports::{Off, Threads};
 use cluster::consensus::Fatal;
 use cluster::fabric::{Credentials, Gate, Identity, MemoryTransport, authority};
 use cluster::replication::{self, Query};
@@ -129,6 +129,7 @@ impl World {
             recorder: Arc::new(crate::recorder::Nowhere),
             watch,
             buggify: Arc::new(Off),
+            threads: Threads::default(),
             clock: Arc::new(SystemClock::start()),
         };
         let threats = Replication::new(

@@ -1,7 +1,7 @@
 //! The detection of a node of a cluster, from its configuration to a running data path.
 
 use super::config::NodeConfig;
-use super::view::Applied;
+use super::view::cluster_view;
 use super::{Error, Running};
 use crate::assembly::Parts;
 use crate::datapath::{self, Bundles, Needs};
@@ -11,7 +11,7 @@ use crate::recorder::{self, OUTPUT_CHECKPOINT};
 use crate::rollout;
 use crate::run::{LIVE_PATIENCE, MAX_SHARDS};
 use actors::detection::models::{Learner, ModelHost, keep};
-use actors::ports::{Clock, Off};
+use actors::ports::{Clock, Off, Threads};
 use detection::rules::RuleSet;
 use std::future::Future;
 use std::pin::Pin;
@@ -78,6 +78,7 @@ pub async fn detect(
         recorder: Arc::new(recorder::Nowhere),
         watch,
         buggify: Arc::new(Off),
+        threads: Threads::default(),
         clock,
     };
     let needs = Needs {
@@ -85,7 +86,7 @@ pub async fn detect(
         output: output(config, &store)?,
         store,
         fabric: Arc::clone(&running.fabric),
-        view: Arc::new(Applied::new(&running.member)),
+        view: Arc::new(cluster_view(&running.member)),
         threats: Arc::clone(running.member.replication()),
         checkpoint_every: datapath::limits::CHECKPOINT_EVERY,
     };

@@ -8,17 +8,16 @@ use regions::spread::SHARDS;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+/// The cluster as a member's data path sees it.
+pub fn cluster_view(member: &Member) -> impl ClusterView + use<> {
+    Applied { me: member.me().clone(), view: member.view(), ownership: member.ownership() }
+}
+
 /// What a member has applied, as the data path needs it.
-pub(super) struct Applied {
+struct Applied {
     me: Me,
     view: View,
     ownership: Ownership,
-}
-
-impl Applied {
-    pub(super) fn new(member: &Member) -> Self {
-        Self { me: member.me().clone(), view: member.view(), ownership: member.ownership() }
-    }
 }
 
 impl ClusterView for Applied {

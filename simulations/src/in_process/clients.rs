@@ -6,6 +6,7 @@ use super::host::Clients;
 use super::seen::{Seen, seen};
 use crate::agreed::KEY;
 use crate::experiment::WorkloadKind;
+use crate::ingest::{Log, Sender};
 use crate::journal::{Ask, Done, What};
 use crate::operations::{bundle_step, request, said, skewed, write};
 use crate::plan::{MILLI, Micros, Plan, SECOND, unit};
@@ -53,9 +54,7 @@ pub fn start(clients: &Clients, around: &Arc<Around>) {
     for (workload, planned) in around.plan.workloads.iter().enumerate() {
         for of in 0..planned.clients {
             let client = Client { around: Arc::clone(around), client: number, workload, of };
-            if planned.kind != WorkloadKind::Ingest {
-                clients.runtime.spawn(client.run());
-            }
+            clients.runtime.spawn(client.run());
             number += 1;
         }
     }
@@ -85,6 +84,7 @@ impl Client {
         let planned = &plan.workloads[self.workload];
         let first = SECOND + plan.draw(START, self.client as u64, 0) % planned.every;
         let mut due = Instant::now() + Duration::from_micros(first);
+        let mut log = Log::default();
         for number in 0u32.. {
             sleep_until(due).await;
             if seen(&self.around.seen).now() > plan.end().saturating_sub(QUIET) {
@@ -94,11 +94,29 @@ impl Client {
             due += Duration::from_micros((planned.every * 100 / burst).max(MILLI));
             let only = planned.only.as_ref();
             if only.is_none_or(|only| only.contains(&(self.of, number))) {
-                self.operate(number).await;
+                if planned.kind == WorkloadKind::Ingest {
+                    self.ingest(number, &mut log).await;
+                } else {
+                    self.operate(number).await;
+                }
             }
             // One after the other: what was due meanwhile is left out.
             due = due.max(Instant::now());
         }
+    }
+
+    async fn ingest(&self, number: u32, log: &mut Log) {
+        let plan = &self.around.plan;
+        let (client, workload) = (self.client, self.workload);
+        let op = (client as u64) << 32 | u64::from(number);
+        let who = plan.nodes.len() + client;
+        let ask = log.more(client, plan.workloads[workload].batch);
+        seen(&self.around.seen).note(who, What::Asked { op, ask });
+        let mut nodes: Vec<String> = plan.nodes.iter().map(|node| node.name.clone()).collect();
+        nodes.rotate_left(self.choose(0));
+        let done = log.send(Sender { plan, client, workload, fabric: &self.around.fabric, nodes });
+        let done = done.await;
+        seen(&self.around.seen).note(who, What::Answered { op, done });
     }
 
     async fn operate(&self, number: u32) {

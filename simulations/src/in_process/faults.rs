@@ -5,11 +5,13 @@ use super::seen::seen;
 use super::{Due, InProcess, strangers};
 use crate::experiment::{Core, Direction, Moment, Role, Target};
 use crate::journal::What;
+use crate::operations::remove;
 use crate::plan::{Action, MILLI, Micros, Plan, SECOND, When};
 use crate::whom::{Whom, core};
 use regions::orders::{self, Order};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What faults have done and do.
 #[derive(Debug, Default)]
@@ -26,6 +28,10 @@ pub struct State {
     subjects: BTreeMap<usize, usize>,
     /// Nodes whose disk is to fail, and when they start again.
     pub disk_restart: BTreeMap<usize, Option<Micros>>,
+    /// Nodes that lost their disk once.
+    reborn: BTreeSet<usize>,
+    /// Nodes that may not start before what they were is removed, and whether it is.
+    leaving: BTreeMap<usize, Arc<AtomicBool>>,
     /// The liveness phase: no fault begins any more.
     healing: bool,
 }
@@ -58,7 +64,7 @@ impl Whom for InProcess {
 
 impl InProcess {
     pub(super) fn plan_faults(&mut self) {
-        let plan = std::sync::Arc::clone(&self.common.plan);
+        let plan = Arc::clone(&self.common.plan);
         for (at, fault) in plan.faults.iter().enumerate() {
             if let When::At(time) = fault.when {
                 self.push(time, Due::Fault(at, true));
@@ -72,7 +78,7 @@ impl InProcess {
         if !began || self.now < SECOND || self.faults.healing {
             return;
         }
-        let plan = std::sync::Arc::clone(&self.common.plan);
+        let plan = Arc::clone(&self.common.plan);
         for (at, fault) in plan.faults.iter().enumerate() {
             let When::On(on, plus, times) = fault.when else { continue };
             let begun = self.faults.times.get(&at).copied().unwrap_or_default();
@@ -91,7 +97,7 @@ impl InProcess {
         if self.faults.healing {
             return;
         }
-        let plan = std::sync::Arc::clone(&self.common.plan);
+        let plan = Arc::clone(&self.common.plan);
         let fault = &plan.faults[at];
         match self.begin_fault(at, &fault.action) {
             Some(nodes) => self.note(None, What::FaultBegins { fault: at, nodes }),
@@ -139,20 +145,12 @@ impl InProcess {
                 }
                 Some(nodes)
             }
-            Action::Pause(target) => {
-                let nodes = self.up(at, target)?;
-                let until = self.now + self.common.plan.faults[at].lasts;
-                for &node in &nodes {
-                    if self.hosts[node].paused.is_none() {
-                        self.paused_at[node] = self.now;
-                    }
-                    let known = self.hosts[node].paused;
-                    self.hosts[node].paused = known.max(Some(until));
-                    self.note(node, What::Paused);
-                    self.push(until, Due::Resume(node));
-                }
-                Some(nodes)
+            Action::DiskLost(target, restart) => {
+                let mut nodes = self.up(at, target)?;
+                nodes.retain(|node| self.lose_disk(*node, *restart));
+                (!nodes.is_empty()).then_some(nodes)
             }
+            Action::Pause(target) => self.pause(at, target),
             Action::ClockDrift(target, ppm) => {
                 let nodes = self.up(at, target)?;
                 nodes.iter().for_each(|n| self.hosts[*n].rate = 1.0 + ppm / 1e6);
@@ -180,14 +178,68 @@ impl InProcess {
             }
             Action::Strangers(target) => self.begin_knocking(at, target),
             Action::NewCertificates(target) => self.change_certificates(at, target),
-            // A connection hides what arrives twice. Actors are not part of this world, and a node
-            // that lost its disk would need somebody to remove it first.
+            // A connection hides what arrives twice, and actors are not failed here.
             Action::Duplicate(..)
-            | Action::DiskLost(..)
             | Action::ActorKill(..)
             | Action::ActorHang(..)
             | Action::Drain(_) => None,
         }
+    }
+
+    fn pause(&mut self, at: usize, target: &Target) -> Option<Vec<usize>> {
+        let nodes = self.up(at, target)?;
+        let until = self.now + self.common.plan.faults[at].lasts;
+        for &node in &nodes {
+            if self.hosts[node].paused.is_none() {
+                self.paused_at[node] = self.now;
+            }
+            let known = self.hosts[node].paused;
+            self.hosts[node].paused = known.max(Some(until));
+            self.note(node, What::Paused);
+            self.push(until, Due::Resume(node));
+        }
+        Some(nodes)
+    }
+
+    /// A node's disk is gone for good: it comes back as another one. Not where a majority of the
+    /// voters would have lost theirs.
+    fn lose_disk(&mut self, node: usize, restart: Option<Micros>) -> bool {
+        let voters = self.voters();
+        let whole = |v: &&usize| **v != node && !self.faults.reborn.contains(v);
+        if voters.iter().filter(whole).count() <= voters.len() / 2 {
+            return false;
+        }
+        // One that is never to come back does so all the same when everything is mended.
+        let until = self.common.plan.duration.saturating_sub(self.now);
+        self.end(node, false, Some(restart.unwrap_or(until)));
+        self.hosts[node].lose_disk(&self.common.plan);
+        self.faults.reborn.insert(node);
+        self.note(node, What::Reborn);
+        // Before it joins as another, somebody has to take the one that it was away.
+        let all: Vec<String> = self.common.plan.nodes.iter().map(|n| n.name.clone()).collect();
+        let (name, removed) = (all[node].clone(), Arc::new(AtomicBool::new(false)));
+        self.faults.leaving.insert(node, Arc::clone(&removed));
+        let (fabric, known) = (Arc::clone(&self.clients.fabric), Arc::clone(&self.common.seen));
+        self.clients.runtime.spawn(async move {
+            match remove(&fabric, &all, &name).await {
+                Ok(()) => removed.store(true, Ordering::Relaxed),
+                Err(reason) => {
+                    let what = format!("{name}, whose disk was lost, was not removed: {reason}");
+                    seen(&known).note(None, What::Doubt(what));
+                }
+            }
+        });
+        true
+    }
+
+    /// Whether a node may start: what it was before it lost its disk is no member any more.
+    pub(super) fn may_start(&mut self, node: usize) -> bool {
+        let leaving = self.faults.leaving.get(&node);
+        let may = leaving.is_none_or(|removed| removed.load(Ordering::Relaxed));
+        if may {
+            self.faults.leaving.remove(&node);
+        }
+        may
     }
 
     /// Clients do so many times more than usual.
@@ -281,7 +333,7 @@ impl InProcess {
             self.set_links();
         }
         let nodes = self.faults.hit.remove(&at).unwrap_or_default();
-        let plan = std::sync::Arc::clone(&self.common.plan);
+        let plan = Arc::clone(&self.common.plan);
         match &plan.faults[at].action {
             Action::ClockDrift(..) => nodes.iter().for_each(|n| self.hosts[*n].rate = 1.0),
             Action::DiskSlow(..) => nodes.iter().for_each(|n| self.hosts[*n].slow_disk(&plan, 0)),
@@ -303,7 +355,7 @@ impl InProcess {
     /// The liveness phase: all links are mended, and the core is healthy.
     pub(super) fn heal(&mut self) {
         self.faults.healing = true;
-        let plan = std::sync::Arc::clone(&self.common.plan);
+        let plan = Arc::clone(&self.common.plan);
         self.faults.lasting.clear();
         self.faults.whole.clear();
         self.set_links();

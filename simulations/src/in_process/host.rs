@@ -1,84 +1,42 @@
 //! A host: a node's process on a machine, with a runtime, disks and clocks of its own. When its
 //! process ends, the runtime is dropped with all that ran on it, and the disks keep what they keep.
 
+use super::detection::Detecting;
 use super::net::{Shared, TICK, lock};
 use super::part::{Part, Told, take_part};
 use super::seen::{Seen, Sees};
 use super::stream::{At, From};
+use super::trust::Trust;
+use crate::experiment::WorkloadKind;
+use crate::ingest;
+use crate::journal::What;
 use crate::plan::{Micros, Plan};
 use crate::world::START;
 use cluster::consensus::{Fatal, Profile, Slowest, Storage};
 use cluster::coordinator::{Clock, TokioClock};
-use cluster::fabric::{Credentials, Fabric, Identity, Silent, authority};
+use cluster::fabric::{Fabric, Silent};
 use cluster::member::{Me, Parts};
 use cluster::replication;
+use detection::rules::RuleSet;
+use node::datapath::DataPath;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use store::sim::SimDisk;
 use threat::Timestamp;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{advance, sleep};
 
+/// A process's wall clock.
+type Wall = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
 /// The cluster's name.
 pub const CLUSTER: &str = "simulated";
-
-/// The name of another one, of the same people.
-pub const OTHER: &str = "elsewhere";
 
 /// Purposes of drawn numbers.
 const DISKS: u64 = 110;
 const LIFE: u64 = 111;
-
-/// What hosts need to trust each other.
-pub struct Trust {
-    pub authority: authority::Made,
-    /// That of another cluster, which is believed, too: its nodes are no members all the same.
-    pub other: authority::Made,
-    /// When both were founded, by the host's clock: certificates are looked at by it.
-    pub founded: SystemTime,
-    /// Certificates of both.
-    pub believed: String,
-    credentials: Vec<Credentials>,
-    operator: Credentials,
-}
-
-impl Trust {
-    /// An authority, and certificates of all nodes and of the clients.
-    pub fn new(plan: &Plan) -> Result<Self, cluster::fabric::Error> {
-        let now = SystemTime::now();
-        let authority = authority::found(CLUSTER, now)?;
-        let other = authority::found(OTHER, now)?;
-        let believed = [&*authority.certificate, &*other.certificate].concat();
-        let operator = issue((&authority, &believed), &Identity::operator(CLUSTER, "clients")?)?;
-        let (founded, credentials) = (now, Vec::new());
-        let mut trust = Self { authority, other, founded, believed, credentials, operator };
-        let all = (0..plan.nodes.len()).map(|at| trust.node(plan, at));
-        trust.credentials = all.collect::<Result<_, _>>()?;
-        Ok(trust)
-    }
-
-    /// Another certificate of a node, with another key.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub fn node(&self, plan: &Plan, at: usize) -> Result<Credentials, cluster::fabric::Error> {
-        let node = &plan.nodes[at];
-        let identity = Identity::node(CLUSTER, &plan.regions[node.region], &node.name)?;
-        issue((&self.authority, &self.believed), &identity)
-    }
-}
-
-/// A certificate of an authority, for somebody who believes these.
-fn issue(
-    (authority, believed): (&authority::Made, &str),
-    identity: &Identity,
-) -> Result<Credentials, cluster::fabric::Error> {
-    let (now, life) = (SystemTime::now(), authority::CERTIFICATE_LIFE);
-    let made = authority::issue(&authority.key, identity, now, life)?;
-    Credentials::of_pem(believed, &made.certificate, &made.key)
-}
 
 /// The disks of a machine.
 struct Disks {
@@ -86,16 +44,17 @@ struct Disks {
     journal: SimDisk,
     state: SimDisk,
     threats: SimDisk,
+    events: SimDisk,
 }
 
 impl Disks {
     fn new(seed: u64) -> Self {
         let disk = |n: u64| SimDisk::new(threat::entropy::mix64(seed ^ n));
-        Self { log: disk(1), journal: disk(2), state: disk(3), threats: disk(4) }
+        Self { log: disk(1), journal: disk(2), state: disk(3), threats: disk(4), events: disk(5) }
     }
 
-    fn all(&self) -> [&SimDisk; 4] {
-        [&self.log, &self.journal, &self.state, &self.threats]
+    fn all(&self) -> [&SimDisk; 5] {
+        [&self.log, &self.journal, &self.state, &self.threats, &self.events]
     }
 }
 
@@ -124,6 +83,14 @@ pub struct Common {
     pub seen: Arc<Mutex<Seen>>,
     pub trust: Trust,
     pub addresses: Arc<BTreeMap<String, usize>>,
+    pub rules: Arc<RuleSet>,
+}
+
+impl Common {
+    /// Whether events are sent, so that nodes have to judge.
+    pub fn ingests(&self) -> bool {
+        self.plan.workloads.iter().any(|work| work.kind == WorkloadKind::Ingest)
+    }
 }
 
 impl Host {
@@ -178,7 +145,7 @@ impl Host {
             let told = Arc::clone(&told);
             Fatal::new(move |_| told.fatal.store(true, Ordering::Relaxed))
         };
-        let Disks { log, journal, state, threats } = &self.disks;
+        let Disks { log, journal, state, threats, events } = &self.disks;
         let backends = [log.backend(), journal.backend(), state.backend()];
         let storage = Storage::with_backends(backends, self.slowest.clone(), fatal.clone());
         let storage = storage.map_err(|e| format!("files of consensus: {e}"))?;
@@ -199,6 +166,16 @@ impl Host {
         let credentials = common.trust.credentials[at].clone();
         let fabric = Arc::new(Fabric::new(credentials, Arc::new(from), None, seed));
         let (net, offset) = (Arc::clone(&common.net), Arc::clone(&self.offset));
+        let wall: Wall = Arc::new(move || {
+            let now = START + lock(&net).now() as i64 + offset.load(Ordering::Relaxed);
+            Timestamp::from_micros(now)
+        });
+        let data = Arc::new(DataPath::default());
+        let detecting = common.ingests().then(|| {
+            let whose = (at, Arc::clone(&data));
+            Detecting::open(whose, events, common, Arc::clone(&wall))
+        });
+        let detecting = detecting.transpose().map_err(|e| format!("file of events: {e}"))?;
         let node = &plan.nodes[at];
         let me = Me {
             id: self.id.unwrap_or_default(),
@@ -211,24 +188,22 @@ impl Host {
         let founds = at == 0 && self.incarnation == 1;
         let others = plan.nodes.iter().map(|n| n.name.clone());
         let seeds: Vec<String> = others.filter(|name| *name != me.name && !founds).collect();
-        let first = plan.nodes[0].name.clone();
+        let first =
+            if self.incarnation > 1 { seeds.clone() } else { vec![plan.nodes[0].name.clone()] };
         let parts = Parts {
             fabric: Arc::clone(&fabric),
             listener: Box::new(At { net: Arc::clone(&common.net), host: at }),
             storage,
             threats,
-            wall: Arc::new(move || {
-                let now = START + lock(&net).now() as i64 + offset.load(Ordering::Relaxed);
-                Timestamp::from_micros(now)
-            }),
+            wall,
             profile: profile(plan),
             seeds,
-            data: Arc::new(Silent),
+            data,
             models: Arc::new(Silent),
             nonce: seed,
             clock: Arc::new(TokioClock::start()) as Arc<dyn Clock>,
         };
-        Ok(take_part(me, parts, (founds, first), fabric, told))
+        Ok(take_part(me, parts, (founds, first), detecting, told))
     }
 
     /// Its process goes on for one tick.
@@ -297,6 +272,20 @@ impl Host {
         let credentials = common.trust.node(&common.plan, self.at)?;
         self.within(|part| part.fabric.rotate(credentials));
         Ok(())
+    }
+
+    /// Its disks are other ones now, with nothing on them.
+    pub fn lose_disk(&mut self, plan: &Plan) {
+        self.disks = Disks::new(plan.draw(DISKS, self.at as u64, self.incarnation));
+        self.id = None;
+    }
+
+    /// What its disk has verdicts on.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn kept(&self) -> store::Result<Vec<What>> {
+        ingest::kept(&store::Store::with_backend(self.disks.events.backend())?)
     }
 
     /// Writes of its log take so much longer than usual, at most.

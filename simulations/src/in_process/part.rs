@@ -1,5 +1,6 @@
-//! What runs in a node's process: its part in the cluster.
+//! What runs in a node's process: its part in the cluster, and its detection.
 
+use super::detection::Detecting;
 use cluster::control::NodeStatus;
 use cluster::coordinator::Ownership;
 use cluster::fabric::Fabric;
@@ -43,17 +44,18 @@ impl Told {
 }
 
 /// Takes part in the cluster until its process ends. The first node of all `founds` it; a new one
-/// asks the `first` for an id.
+/// asks others for an id, `known` ones.
 pub async fn take_part(
     mut me: Me,
     parts: Parts,
-    (founds, first): (bool, String),
-    fabric: Arc<Fabric>,
+    (founds, known): (bool, Vec<String>),
+    detecting: Option<Detecting>,
     told: Arc<Told>,
 ) {
+    let fabric = Arc::clone(&parts.fabric);
     let id = match me.id {
         0 if founds => Ok(1),
-        0 => member::ask_for_id(&fabric, &[first], &me.address, ID_TIME).await,
+        0 => member::ask_for_id(&fabric, &known, &me.address, ID_TIME).await,
         known => Ok(known),
     };
     let started = match id {
@@ -82,6 +84,9 @@ pub async fn take_part(
     };
     *told.part.lock().unwrap_or_else(PoisonError::into_inner) = Some(part);
     // It takes part until the process ends.
+    if let Some(detecting) = detecting {
+        detecting.run(&member, fabric, told).await;
+    }
     std::future::pending::<()>().await;
     drop(member);
 }

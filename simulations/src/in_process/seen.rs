@@ -15,7 +15,7 @@ use threat::entropy::mix64;
 
 /// The journal, and what it takes to write it.
 pub struct Seen {
-    plan: Arc<Plan>,
+    pub plan: Arc<Plan>,
     net: Shared,
     /// When the run proper began: what comes before is noted at its first moment.
     pub began: Option<u64>,

@@ -2,9 +2,10 @@
 //! instead of a certificate of it.
 
 use super::InProcess;
-use super::host::{Common, OTHER};
+use super::host::Common;
 use super::seen::seen;
 use super::stream::From;
+use super::trust::OTHER;
 use crate::journal::What;
 use crate::plan::Micros;
 use cluster::control::{Ask, ask};

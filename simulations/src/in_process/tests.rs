@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::experiment::Experiment;
+use crate::invariants::Finding;
 use crate::plan::expand;
 use crate::run::Run;
 
@@ -26,6 +27,15 @@ clients = 2
 keys = 8
 "#;
 
+const EVENTS: &str = r#"
+[[workload]]
+kind = "ingest"
+rate = "6/s"
+clients = 3
+batch = 4
+keys = 16
+"#;
+
 fn judged(text: &str, seed: u64) -> Run {
     let experiment = Experiment::parse(text).unwrap();
     let plan = expand(&experiment, seed);
@@ -44,7 +54,7 @@ fn a_cluster_without_faults_holds_what_it_promises() {
 #[test]
 #[cfg_attr(not(tokio_unstable), ignore = "what tokio draws is not seeded in this build")]
 fn the_same_plan_gives_the_same_run() {
-    let text = format!("{SMALL}{FAULTS}");
+    let text = format!("{SMALL}{EVENTS}{FAULTS}");
     let (first, second) = (judged(&text, 3), judged(&text, 3));
     let differs = first.journal.entries.iter().zip(&second.journal.entries).find(|(a, b)| a != b);
     assert_eq!(first.trace, second.trace, "{differs:?}");
@@ -87,6 +97,18 @@ fn what_is_acknowledged_outlives_a_cut_off_leader_power_cuts_and_a_pause() {
     assert!(run.broken().is_none(), "{:?}", run.broken());
     assert_eq!(run.doubts, Vec::<String>::new());
     assert!(run.sometimes.contains("leader-changed"), "{:?}", run.sometimes);
+}
+
+#[test]
+fn events_have_verdicts_on_disks_once_whatever_is_cut_or_killed() {
+    let run = judged(&format!("{SMALL}{EVENTS}{FAULTS}"), 1);
+    assert!(run.broken().is_none(), "{:?}", run.broken());
+    assert_eq!(run.doubts, Vec::<String>::new());
+    for wanted in ["E1", "E2", "E3", "E4", "D3"] {
+        let found = run.findings.iter().find(|(id, _)| *id == wanted);
+        let checked = |found: &Finding| matches!(found, Finding::Held(checked) if *checked > 100);
+        assert!(found.is_some_and(|(_, found)| checked(found)), "{found:?}");
+    }
 }
 
 #[test]

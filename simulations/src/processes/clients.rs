@@ -2,10 +2,10 @@
 //! with a certificate, as any client does. What it does follows from the seed, its place and the
 //! operation's number, as in the virtual world.
 
-use super::ingest::Log;
 use super::seen::Shared;
 pub use crate::agreed::KEY;
 use crate::experiment::WorkloadKind;
+use crate::ingest::{Log, Sender};
 use crate::journal::{self, Done, What};
 use crate::operations::{said, skewed};
 use crate::plan::{MILLI, Micros, Plan, PlannedWorkload, SECOND, unit};
@@ -67,7 +67,7 @@ impl Client {
 
     /// Does its work until the run is nearly over.
     pub async fn run(self) {
-        let mut log = Log::new(&self);
+        let mut log = Log::default();
         let every = self.work().every;
         let mut at = SECOND / 4 + self.plan.draw(START, self.number as u64, 0) % every;
         for number in 0u32.. {
@@ -92,8 +92,8 @@ impl Client {
         let asks = |ask: journal::Ask| self.shared.record.note(who, What::Asked { op, ask });
         let done = match self.work().kind {
             WorkloadKind::Ingest => {
-                asks(log.more(self.work().batch));
-                log.send(self, self.choose(0)).await
+                asks(log.more(self.number, self.work().batch));
+                log.send(self.sender()).await
             }
             WorkloadKind::Control => {
                 let (ask, said) = self.command(number);
@@ -112,6 +112,13 @@ impl Client {
             }
         };
         self.shared.record.note(who, What::Answered { op, done });
+    }
+
+    fn sender(&self) -> Sender<'_> {
+        let (plan, client, workload) = (&*self.plan, self.number, self.workload);
+        let mut nodes = self.addresses.to_vec();
+        nodes.rotate_left(self.choose(0));
+        Sender { plan, client, workload, fabric: &self.fabric, nodes }
     }
 
     /// A node for an attempt: one near it first, then others.

@@ -3,8 +3,8 @@
 use super::Error;
 use super::clients::KEY;
 use super::cluster::Cluster;
-use super::ingest::{LINE, SOURCE};
 use super::seen::Shared;
+use crate::ingest::kept;
 use crate::journal::What;
 use crate::plan::{Micros, Plan};
 use cluster::consensus::{History, Logged};
@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{LedgerEntry, Store};
+use store::Store;
 use threat::entropy::mix64;
 
 /// How long a node may take to answer.
@@ -110,11 +110,9 @@ pub fn read_all(cluster: &mut Cluster, shared: &Shared, plan: &Plan) -> Result<(
         let folder = node.disk.folder.clone();
         let read = node.space.run(move || read(&folder)).get()?;
         match read {
-            Ok((history, ledgers)) => {
+            Ok((history, kept)) => {
                 histories.push((place, history));
-                for (name, entry) in ledgers {
-                    note(Some(place), kept(&name, &entry));
-                }
+                kept.into_iter().for_each(|what| note(Some(place), what));
             }
             Err(error) => {
                 let what = format!("what is on its disk cannot be read: {error}");
@@ -126,45 +124,21 @@ pub fn read_all(cluster: &mut Cluster, shared: &Shared, plan: &Plan) -> Result<(
     Ok(())
 }
 
-type Ledgers = Vec<((u32, u32), LedgerEntry)>;
-
 /// What lies in a node's folder.
-fn read(folder: &Path) -> Result<(History, Ledgers), String> {
+fn read(folder: &Path) -> Result<(History, Vec<What>), String> {
     // A node that never came back after the loss of its disk has nothing.
     if !folder.join("node.json").exists() {
-        return Ok((History::default(), Ledgers::new()));
+        return Ok((History::default(), Vec::new()));
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let history = runtime.map_err(|e| e.to_string())?.block_on(History::read(folder));
     let path = folder.join("events.redb");
-    let mut ledgers = Vec::new();
+    let mut all = Vec::new();
     if path.exists() {
-        let all = || -> store::Result<Ledgers> {
-            let store = Store::open(&path)?;
-            let view = store.view()?;
-            let mut all = Vec::new();
-            for name in view.ledger_sources()? {
-                let Some(of) = source(&name) else { continue };
-                let ledger = view.ledger(&name)?;
-                let entries = ledger.folded.into_iter().chain(ledger.entries);
-                all.extend(entries.map(|entry| (of, entry)));
-            }
-            Ok(all)
-        };
-        ledgers = all().map_err(|e| format!("{}: {e}", path.display()))?;
+        let read = Store::open(&path).and_then(|store| kept(&store));
+        all = read.map_err(|e| format!("{}: {e}", path.display()))?;
     }
-    Ok((history.map_err(|e| e.to_string())?, ledgers))
-}
-
-/// The workload and the client of a ledger's name.
-fn source(name: &str) -> Option<(u32, u32)> {
-    let (workload, source) = name.split_once('/')?;
-    Some((workload.parse().ok()?, source.strip_prefix(SOURCE)?.parse().ok()?))
-}
-
-fn kept((workload, source): &(u32, u32), entry: &LedgerEntry) -> What {
-    let (start, end) = (entry.start / LINE, entry.end / LINE);
-    What::Kept { workload: *workload, source: *source, start, end, events: entry.events }
+    Ok((history.map_err(|e| e.to_string())?, all))
 }
 
 /// Tells the log of every node, and what it comes to.

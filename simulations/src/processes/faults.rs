@@ -2,10 +2,11 @@
 
 use super::harness::{Due, Harness};
 use super::means::clock_file;
-use super::orders::{order, remove};
+use super::orders::order;
 use super::{Error, clients};
 use crate::experiment::{Direction, Role, Target};
 use crate::journal::What;
+use crate::operations::remove;
 use crate::plan::{Action, Micros, Plan, When};
 use crate::whom::Whom;
 use crate::world::net::Trouble;

@@ -50,7 +50,7 @@ impl World<'_> {
             }
         });
         if let Some(marks) = run.threats.take_marks() {
-            disk.marks = marks;
+            (disk.marks, disk.compared) = (marks, run.compared.clone());
         }
         if !removed.is_empty() {
             self.removed(run, removed);
@@ -94,14 +94,14 @@ impl World<'_> {
 
     /// A node has moved to a floor. One that was away has what changed after it was compared with
     /// another one for the last time; what those who are away had counts no more.
-    pub(super) fn kept_back(&mut self, run: &Running, floor: &Floor) {
+    pub(super) fn kept_back(&mut self, run: &mut Running, floor: &Floor) {
         let present = run.log.nodes().present();
-        let disk = &mut self.nodes[run.me].disk;
-        disk.compared.retain(|id, _| !floor.away.contains(id));
+        run.compared.retain(|id, _| !floor.away.contains(id));
         if floor.away.contains(&run.id) {
-            let known = disk.compared.iter().filter(|(id, _)| present.contains_key(id));
+            let known = run.compared.iter().filter(|(id, _)| present.contains_key(id));
             let upto = known.map(|(_, number)| *number).max().unwrap_or_default();
-            let late = disk.threats.iter().filter(|(_, (_, sequence))| *sequence > upto);
+            let threats = self.nodes[run.me].disk.threats.iter();
+            let late = threats.filter(|(_, (_, sequence))| *sequence > upto);
             self.gone.kept.extend(late.map(|(id, _)| *id));
         }
     }

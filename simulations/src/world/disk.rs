@@ -57,8 +57,8 @@ pub struct Disk {
     /// Threats, as committed, with the number of their last change.
     pub threats: BTreeMap<ThreatId, (Record, u64)>,
     pub marks: Marks,
-    /// The number of the last change of threats, and by node up to which one it had all when a
-    /// comparison with it went through.
+    /// The number of the last change of threats, and up to which one others had all, as far as the
+    /// marks tell of it.
     pub changed: u64,
     pub compared: BTreeMap<u64, u64>,
     /// By workload and source.

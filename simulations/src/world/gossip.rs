@@ -22,6 +22,8 @@ const PROBE_EVERY: Micros = 200 * MILLI;
 const ASKED_LATELY: Micros = SECOND;
 /// Least time between two floors that one leader asks for.
 const COLLECT_EVERY: Micros = 2 * SECOND;
+/// Time without floors before the end of a run.
+const QUIET: Micros = 10 * SECOND;
 /// Messages of one comparison.
 const STEPS: u8 = 8;
 /// Bytes of one message that tells.
@@ -146,6 +148,11 @@ impl World<'_> {
         let answering = self.ids(run, |link| link.answers);
         let retention = Duration::from_micros(self.plan.tuning.retention);
         if run.threats.is_empty() || self.plan.tuning.retention > self.plan.end() {
+            return None;
+        }
+        // Nodes differ for a while after a floor. It is a change, as words are, and those end
+        // before the time in which all have to come together.
+        if self.now + QUIET > self.plan.end() {
             return None;
         }
         // As seldom as in production, where a floor outlives many comparisons.
@@ -290,8 +297,7 @@ impl World<'_> {
         (link.tried, link.settled) = (Some(local), true);
         if done.queue.is_empty() && !done.left_out {
             run.threats.told(self.nodes[to].id, done.mark, done.theirs);
-            let other = self.nodes[to].id;
-            self.nodes[run.me].disk.compared.insert(other, done.changed);
+            run.compared.insert(self.nodes[to].id, done.changed);
         } else {
             link.settled = false;
         }

@@ -14,6 +14,7 @@ use regions::clock::{HybridClock, Replica, Stamp};
 use regions::control_log::{Client, Command, ControlLog, Request};
 use regions::digest;
 use regions::threats::{Limits, ThreatState};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub struct Running {
     pub coordinator: Coordinator,
     pub ownership: Ownership,
     pub threats: ThreatState,
+    /// By node: the number of the last change of threats when a comparison that went through began.
+    pub compared: BTreeMap<u64, u64>,
     pub stamps: HybridClock,
     pub links: Links,
     pub detection: Detection,
@@ -204,6 +207,7 @@ impl World<'_> {
             chain,
             asking: Asking::new(node.id, applied, seed),
             threats,
+            compared: node.disk.compared.clone(),
             stamps: HybridClock::new(replica, last),
             links: Links::new(plan.nodes.len(), seed),
             detection: Detection::new(plan, seed),

@@ -12,7 +12,7 @@ fn part(epoch: u64, after: u64, sequence: u64, last: bool, keys: &[u64]) -> Chec
 
 fn open(folder: &tempfile::TempDir) -> Checkpoints {
     let store = Store::open(&folder.path().join("events.redb")).unwrap();
-    Checkpoints::open(Arc::new(store)).unwrap()
+    Checkpoints::open(Arc::new(store), Threads::default()).unwrap()
 }
 
 fn stamps(checkpoints: &Checkpoints) -> Vec<(u64, Mark)> {

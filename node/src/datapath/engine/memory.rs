@@ -8,12 +8,12 @@
 
 use super::{Dealing, Error, inner_shard};
 use crate::datapath::carrying::Taken;
+use crate::datapath::checkpoints::Checkpoints;
 use crate::datapath::fetching::fetch;
 use crate::datapath::limits::{FETCH_TIME, RESTORED};
 use actors::detection::FeaturesMessage;
 use detection::features::state::{Kind, Piece};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use store::EntityState;
 use threat::EntityId;
 use tokio::sync::oneshot;
@@ -68,9 +68,9 @@ impl Dealing {
         }
         for (workload, epoch) in new {
             let since = self.owned.get(&workload).copied();
-            let checkpoints = Arc::clone(&self.making.checkpoints);
-            let claiming = move || checkpoints.claim(workload, epoch, since);
-            let states = tokio::task::spawn_blocking(claiming).await;
+            let claiming =
+                move |checkpoints: &Checkpoints| checkpoints.claim(workload, epoch, since);
+            let states = self.making.checkpoints.aside(claiming).await;
             let states = states.map_err(|e| Error::Ended(e.to_string()))??;
             self.restore(states).await;
             self.owned.insert(workload, epoch);
