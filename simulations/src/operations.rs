@@ -13,8 +13,9 @@ use threat::Text;
 /// How long the removal of a member may take: others have to take over what it owns.
 const REMOVAL_TIME: Duration = Duration::from_secs(15);
 
-/// How often it is asked for.
-const REMOVALS: u32 = 6;
+/// How often it is asked for, half a second apart: another change of members may be under way for
+/// as long as it takes to elect a leader and hear from a majority.
+const REMOVALS: u32 = 30;
 
 /// A client's request of a number, the same however often it is sent.
 pub fn request(client: usize, number: u32, command: Command) -> Request {
@@ -92,7 +93,7 @@ pub async fn remove(fabric: &Fabric, addresses: &[String], name: &str) -> Result
         match ask_leader(fabric, addresses, &Ask::Remove(name.into()), REMOVAL_TIME).await {
             Ok(Told::Done) => return Ok(()),
             // A try before this one did it.
-            Ok(Told::Refused(reason)) if reason.contains("no node") => return Ok(()),
+            Ok(Told::Refused(reason)) if reason.contains("no member") => return Ok(()),
             Ok(other) => why = format!("{other:?}"),
             Err(error) => why = error.to_string(),
         }

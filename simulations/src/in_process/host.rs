@@ -274,10 +274,10 @@ impl Host {
         Ok(())
     }
 
-    /// Its disks are other ones now, with nothing on them.
+    /// Its disks are other ones now, with nothing on them, and nobody knows who it was.
     pub fn lose_disk(&mut self, plan: &Plan) {
         self.disks = Disks::new(plan.draw(DISKS, self.at as u64, self.incarnation));
-        self.id = None;
+        (self.id, self.told) = (None, Arc::default());
     }
 
     /// What its disk has verdicts on.
