@@ -13,6 +13,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("detection", &["threat", "flow"]),
     ("learning", &["threat", "flow", "detection"]),
     ("regions", &["threat"]),
+    ("forecast", &["threat"]),
     ("store", &["threat", "flow", "intake", "detection", "learning"]),
     ("actors", &["threat", "flow", "intake", "detection", "learning", "store"]),
     ("cluster", &["threat", "regions", "store"]),
@@ -50,7 +51,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// The crates that decide, without I/O.
-const ENGINE: [&str; 6] = ["threat", "flow", "intake", "detection", "learning", "regions"];
+const ENGINE: [&str; 7] =
+    ["threat", "flow", "intake", "detection", "learning", "regions", "forecast"];
 
 /// What would let engine code wait, connect or write; absent at any depth.
 const FOREIGN: &[&str] = &[
@@ -73,7 +75,7 @@ const ALLOWED: &[(&str, &[&str], &str)] = &[
     ("serde", &ENGINE, "nouns are stored and sent"),
     (
         "thiserror",
-        &["threat", "intake", "detection", "learning", "regions"],
+        &["threat", "intake", "detection", "learning", "regions", "forecast"],
         "error enums without boilerplate",
     ),
     ("bincode", &["threat"], "the codec of everything stored; used in one file"),

@@ -1,0 +1,87 @@
+//! A forecast: points, intervals, floors beside them, and where it comes from.
+
+use crate::members::Kind;
+use crate::shift::Shift;
+use crate::spread::Spread;
+use serde::{Deserialize, Serialize};
+use threat::Timestamp;
+
+/// An interval at one level, by step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Band {
+    /// The probability that a value lies in it.
+    pub level: f64,
+    /// Lower bounds, never above the point.
+    pub low: Vec<f64>,
+    /// Upper bounds, never below the point.
+    pub high: Vec<f64>,
+}
+
+impl Band {
+    /// At one level around points.
+    pub(crate) fn of(spread: &Spread, points: &[f64], level: f64) -> Self {
+        let at = |(step, point): (usize, &f64)| spread.interval(step, *point, level);
+        let (low, high) = points.iter().enumerate().map(at).unzip();
+        Self { level, low, high }
+    }
+
+    /// At each of the levels.
+    pub(crate) fn all(spread: &Spread, points: &[f64], levels: &[f64]) -> Vec<Self> {
+        levels.iter().map(|level| Self::of(spread, points, *level)).collect()
+    }
+}
+
+/// A method's part in a forecast.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Method {
+    /// The method.
+    pub kind: Kind,
+    /// Its weight; the weights of a forecast add up to 1.
+    pub weight: f64,
+}
+
+/// What comes next, by step.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// When the first step begins.
+    pub start: Timestamp,
+    /// Seconds of a step.
+    pub step_secs: u32,
+    /// The point forecast, in the units of the series.
+    pub mean: Vec<f64>,
+    /// Intervals at the levels asked for.
+    pub bands: Vec<Band>,
+    /// What the floors forecast, to be compared with.
+    pub floors: Vec<(Kind, Vec<f64>)>,
+    /// Where the points come from.
+    pub methods: Vec<Method>,
+    /// Residuals: intervals at other levels, probabilities.
+    pub spread: Spread,
+    /// The shift of level before which nothing was used.
+    pub shift: Option<Shift>,
+    /// Whether the series was too short for a full validation: fewer origins, a shorter horizon or
+    /// fewer methods stand behind the intervals.
+    pub weak: bool,
+}
+
+impl Forecast {
+    /// When a step begins.
+    pub fn time(&self, step: usize) -> Timestamp {
+        self.start.plus_secs(step as f64 * f64::from(self.step_secs))
+    }
+
+    /// The interval at any level between 0 and 1, in the units of the series.
+    pub fn band(&self, level: f64) -> Band {
+        Band::of(&self.spread, &self.mean, level.clamp(0.0, 1.0))
+    }
+
+    /// The probability that the value of a step is above `threshold`.
+    pub fn probability_above(&self, step: usize, threshold: f64) -> f64 {
+        self.mean.get(step).map_or(0.0, |point| self.spread.above(step, *point, threshold).0)
+    }
+
+    /// How far the value of a step is expected to be above `threshold`, counting 0 where it is not.
+    pub fn excess_above(&self, step: usize, threshold: f64) -> f64 {
+        self.mean.get(step).map_or(0.0, |point| self.spread.above(step, *point, threshold).1)
+    }
+}

@@ -1,0 +1,119 @@
+//! How far values fall from their forecasts: intervals at any level, and the probability of a
+//! value above any threshold.
+//!
+//! Residuals on past origins, each over the size that is usual at its step, are exchangeable
+//! enough to be pooled; their quantiles, times the usual size, are the interval. This is split
+//! conformal prediction with a normalised score (Vovk, Gammerman, Shafer: "Algorithmic learning in
+//! a random world", 2005; Lei et al.: "Distribution-free predictive inference for regression",
+//! JASA 2018). Half of each bound comes from signed residuals, half from their sizes: signed ones
+//! alone take a drift of a few weeks for a law, sizes alone give skewed series bad tails.
+
+use crate::scale::Scale;
+use crate::stats::{mean, quantile, sorted};
+use crate::validation::Validation;
+use serde::{Deserialize, Serialize};
+
+/// The share of a step's own error in its size; the rest is that of all steps.
+const OWN: f64 = 0.5;
+
+/// Steps on each side whose errors are averaged into a step's size.
+const SMOOTHED: usize = 2;
+
+/// The pooled residuals of a forecast.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Spread {
+    scale: Scale,
+    /// Usual size of an error at each step, on the scale.
+    sizes: Vec<f64>,
+    /// Residuals over their sizes, ascending.
+    signed: Vec<f64>,
+    /// Their absolute values, ascending.
+    absolute: Vec<f64>,
+}
+
+/// Sizes by step, of residuals by origin and step.
+fn sizes(residuals: &[&Vec<Option<f64>>], horizon: usize) -> Vec<f64> {
+    let mut sums = vec![(0.0, 0u32); horizon];
+    for row in residuals {
+        for (sum, residual) in sums.iter_mut().zip(row.iter()) {
+            if let Some(r) = residual {
+                *sum = (sum.0 + r.abs(), sum.1 + 1);
+            }
+        }
+    }
+    let overall = {
+        let (sum, count) = sums.iter().fold((0.0, 0), |a, b| (a.0 + b.0, a.1 + b.1));
+        sum / f64::from(count.max(1))
+    };
+    let own: Vec<f64> =
+        sums.iter().map(|(s, n)| if *n == 0 { overall } else { s / f64::from(*n) }).collect();
+    let smooth = |h: usize| {
+        let near = &own[h.saturating_sub(SMOOTHED)..(h + SMOOTHED + 1).min(horizon)];
+        OWN * mean(near) + (1.0 - OWN) * overall
+    };
+    (0..horizon).map(smooth).collect()
+}
+
+impl Spread {
+    /// Of forecasts from the origins of a validation, extended to `horizon` steps.
+    pub(crate) fn of(validation: &Validation<'_>, forecasts: &[Vec<f64>], horizon: usize) -> Self {
+        let (plan, scale) = (&validation.plan, validation.scaled.scale);
+        let residual = |(origin, forecast): (&usize, &Vec<f64>)| {
+            let mut row = vec![None; plan.horizon];
+            for (h, y) in validation.observed(*origin) {
+                row[h] = Some(scale.to(y) - scale.to(forecast[h]));
+            }
+            row
+        };
+        let residuals: Vec<Vec<Option<f64>>> =
+            plan.origins.iter().zip(forecasts).map(residual).collect();
+        let mut signed = Vec::new();
+        for (k, row) in residuals.iter().enumerate() {
+            let others: Vec<_> = plan.others(k).map(|other| &residuals[other]).collect();
+            let sizes = sizes(&others, plan.horizon);
+            let over = |(r, s): (&Option<f64>, &f64)| r.map(|r| if *s > 0.0 { r / s } else { 0.0 });
+            signed.extend(row.iter().zip(&sizes).filter_map(over));
+        }
+        let mut sizes = sizes(&residuals.iter().collect::<Vec<_>>(), plan.horizon);
+        // Beyond what could be validated errors grow as those of a random walk.
+        let last = sizes.last().copied().unwrap_or(0.0);
+        let validated = sizes.len().max(1) as f64;
+        sizes.extend((sizes.len()..horizon).map(|h| last * ((h + 1) as f64 / validated).sqrt()));
+        sizes.truncate(horizon);
+        let absolute = sorted(signed.iter().map(|q| q.abs()));
+        Self { scale, sizes, signed: sorted(signed), absolute }
+    }
+
+    /// The bounds of the interval around `point` at a step that holds a value with probability
+    /// `level`. They always hold the point.
+    pub fn interval(&self, step: usize, point: f64, level: f64) -> (f64, f64) {
+        let tail = (1.0 - level) / 2.0;
+        let size = self.size(step);
+        let even = quantile(&self.absolute, level);
+        let low = (quantile(&self.signed, tail) - even) / 2.0;
+        let high = (quantile(&self.signed, 1.0 - tail) + even) / 2.0;
+        let z = self.scale.to(point);
+        let at = |q: f64| self.scale.from(z + q * size);
+        (at(low).min(point), at(high).max(point))
+    }
+
+    /// The probability of a value above `threshold`, and how far above it is expected to be. Each
+    /// residual is as likely as any other, and one more is taken for both sides, so that nothing is
+    /// certain (the predictive distributions of Vovk et al.: "Nonparametric predictive
+    /// distributions based on conformal prediction", Machine Learning 2019).
+    pub(crate) fn above(&self, step: usize, point: f64, threshold: f64) -> (f64, f64) {
+        let (z, size) = (self.scale.to(point), self.size(step));
+        if size <= 0.0 || self.signed.is_empty() {
+            return (f64::from(u8::from(point > threshold)), (point - threshold).max(0.0));
+        }
+        let over = |q: &f64| self.scale.from(z + q * size) - threshold;
+        let above = self.signed.iter().map(over).filter(|over| *over > 0.0);
+        let (count, sum) = above.fold((0.0, 0.0), |a, over| (a.0 + 1.0, a.1 + over));
+        let all = self.signed.len() as f64;
+        ((count + 0.5) / (all + 1.0), sum / all)
+    }
+
+    fn size(&self, step: usize) -> f64 {
+        self.sizes.get(step).or(self.sizes.last()).copied().unwrap_or(0.0)
+    }
+}
