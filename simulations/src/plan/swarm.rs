@@ -73,18 +73,21 @@ pub(super) fn recipes(swarm: &Swarm, plan: &mut Plan, rng: &mut Rng) {
     if !(has(Family::Clock) && has(Family::Net) && rng.chance(0.25)) {
         return;
     }
-    // An owner whose clock is slow loses sight of a leader whose clock is fast: its lease lasts
-    // for as long as one ever may.
-    let workload = rng.below(64) as u32;
-    let owner = || Target::Role(Role::Owner(workload));
+    let Some(named) = rng.pick(&plan.regions).cloned() else { return };
+    // A region whose clocks are slow loses sight of a leader whose clock is fast, just when an
+    // operator has its work moved away: its leases last for as long as they ever may, and the new
+    // owners wait for as short as they ever do. Where nodes fail, that takes longer to notice.
+    let region = || Target::Region(named.clone());
     let at = between(rng, 6 * SECOND, plan.duration.saturating_sub(10 * SECOND).max(7 * SECOND));
     let slow = plan.faults.len();
     let drifts = |target, ppm| Action::ClockDrift(target, ppm);
-    let cut = Action::Partition(Scope::Shape(Shape::Isolate, Some(owner())), Direction::Both);
+    let cut = Action::Partition(Scope::Shape(Shape::Isolate, Some(region())), Direction::Both);
+    let then = |after: Micros| When::After(slow, 3 * SECOND + after);
     let all = [
-        ("slow-owner", When::At(at), 20 * SECOND, drifts(owner(), -45_000.0)),
+        ("slow-region", When::At(at), 20 * SECOND, drifts(region(), -45_000.0)),
         ("fast-leader", When::At(at), 20 * SECOND, drifts(Target::Role(Role::Leader), 45_000.0)),
-        ("owner-cut-off", When::After(slow, 3 * SECOND), 6 * SECOND, cut),
+        ("region-cut-off", then(0), 6 * SECOND, cut),
+        ("region-drained", then(5 * MILLI), 6 * SECOND, Action::Drain(region())),
     ];
     for (id, when, lasts, action) in all {
         plan.faults.push(PlannedFault { id: id.into(), when, lasts, action });

@@ -14,8 +14,8 @@ use threat::{ThreatId, Timestamp};
 /// Threats that were closed and removed.
 #[derive(Debug, Default)]
 pub struct Gone {
-    /// As they were, and under which floor.
-    all: BTreeMap<ThreatId, (Record, Timestamp)>,
+    /// As they were, and under which floor: one may be removed more than once, as others each time.
+    all: BTreeMap<ThreatId, Vec<(Record, Timestamp)>>,
     /// Those that a node which was away has still, since they changed after it was compared with
     /// another one for the last time: it cannot tell that others had the change.
     kept: BTreeSet<ThreatId>,
@@ -72,8 +72,9 @@ impl World<'_> {
         for record in records {
             let has = |node: usize| {
                 let there = self.nodes[node].disk.threats.get(&record.id).map(|(known, _)| known);
-                let gone = self.gone.all.get(&record.id).map(|(known, _)| known);
-                [there, gone].into_iter().flatten().any(|known| has_all(known, &record))
+                let gone = self.gone.all.get(&record.id).into_iter().flatten();
+                let gone = gone.map(|(known, _)| known);
+                there.into_iter().chain(gone).any(|known| has_all(known, &record))
             };
             let lacks = others.iter().copied().find(|node| !has(*node));
             // Who was away throws away what anybody else has.
@@ -87,7 +88,7 @@ impl World<'_> {
                 if let Some(stamp) = record.handling().and_then(Handling::last) {
                     self.note(run.me, What::Collected(record.id, stamp));
                 }
-                self.gone.all.insert(record.id, (record, floor.at));
+                self.gone.all.entry(record.id).or_default().push((record, floor.at));
             }
         }
     }
@@ -108,10 +109,13 @@ impl World<'_> {
 
     /// A node has a record that it did not have.
     pub(super) fn came(&mut self, run: &Running, record: &Record) {
-        let Some((gone, floor)) = self.gone.all.get(&record.id) else { return };
+        let Some(gone) = self.gone.all.get(&record.id) else { return };
         // Events make a threat anew; what people said of it before may not come with it.
         let said = record.handling().is_some() && !self.gone.kept.contains(&record.id);
-        if said && run.threats.floor() >= Some(*floor) && has_all(gone, record) {
+        let was = |(gone, floor): &(Record, Timestamp)| {
+            run.threats.floor() >= Some(*floor) && has_all(gone, record)
+        };
+        if said && gone.iter().any(was) {
             let what = format!("threat {} came back, which was removed for good", record.id);
             self.broken("C6", Some(run.me), what);
         }
