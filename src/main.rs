@@ -18,6 +18,7 @@ mod config;
 mod detect;
 mod evaluate;
 mod explain;
+mod forecast;
 mod generate;
 mod join;
 mod label;
@@ -65,6 +66,7 @@ Examples:
   watchfire detect --follow /var/log/zeek/conn.log --output findings.ndjson
   watchfire explain 3f2a9c                               why a finding was told
   watchfire label 3f2a9c fp                              it was none: learn from it
+  watchfire forecast --input hourly.csv --horizon 72     what comes, with intervals
 
 Exit codes: 0 completed, 1 failed, 2 wrong usage, 3 --fail-on met, 4 not verified,
   130 interrupted.";
@@ -88,6 +90,8 @@ enum Command {
     Train(train::Arguments),
     /// List and inspect model bundles
     Models(models::Arguments),
+    /// Say what the next hours and days bring, from counts per hour
+    Forecast(Box<forecast::Arguments>),
     /// Write seeded traffic with labelled attack campaigns
     Generate(generate::Arguments),
     /// Judge labelled data with the detectors of `detect`, and measure how well
@@ -167,6 +171,7 @@ fn main() -> ExitCode {
         Command::Train(arguments) => train::run(arguments),
         Command::Models(arguments) => models::run(arguments),
         Command::Evaluate(what) => evaluate::run(&what),
+        Command::Forecast(arguments) => forecast::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Up(arguments) => up::run(&arguments),
         Command::Node(arguments) => node::run(&arguments),

@@ -8,6 +8,7 @@ pub mod assembly;
 pub mod datapath;
 pub mod dealer;
 pub mod findings;
+pub mod forecasting;
 pub mod host;
 pub mod inputs;
 pub mod labels;

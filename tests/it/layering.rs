@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "detection",
             "learning",
             "regions",
+            "forecast",
             "store",
             "actors",
             "cluster",
@@ -47,7 +48,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     // The command knows the node, not its actors.
-    ("watchfire", &["threat", "intake", "detection", "learning", "store", "node", "simulations"]),
+    (
+        "watchfire",
+        &["threat", "intake", "detection", "learning", "forecast", "store", "node", "simulations"],
+    ),
 ];
 
 /// The crates that decide, without I/O.

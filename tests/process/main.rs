@@ -13,6 +13,7 @@ mod deploy;
 mod evaluate;
 mod feed;
 mod follow;
+mod forecast;
 mod half_open;
 mod joining;
 mod kills;

@@ -6,6 +6,7 @@
 
 pub mod accounts;
 pub mod evaluation;
+pub mod forecasts;
 mod html;
 pub mod model;
 pub mod words;
