@@ -272,6 +272,8 @@ pub enum What {
         shed: u64,
         /// The product's own count of the same.
         counted: (u64, u64, u64),
+        /// Batches that admission holds room for, and those that are in hand.
+        rooms: (u64, u64),
     },
     /// The fullest that a queue was, and its limit.
     Queue {

@@ -7,6 +7,9 @@
 //! a random world", 2005; Lei et al.: "Distribution-free predictive inference for regression",
 //! JASA 2018). Half of each bound comes from signed residuals, half from their sizes: signed ones
 //! alone take a drift of a few weeks for a law, sizes alone give skewed series bad tails.
+//!
+//! In logarithms a few large residuals ask for bounds that are many times anything seen. Bounds
+//! therefore stay within the range of the past, or of the point where it lies outside, and a margin.
 
 use crate::scale::Scale;
 use crate::stats::{mean, quantile, sorted};
@@ -19,10 +22,15 @@ const OWN: f64 = 0.5;
 /// Steps on each side whose errors are averaged into a step's size.
 const SMOOTHED: usize = 2;
 
+/// Bounds go beyond the range of the past by this share of it, at most.
+const MARGIN: f64 = 0.25;
+
 /// The pooled residuals of a forecast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     scale: Scale,
+    /// The least and the largest value of the past.
+    range: (f64, f64),
     /// Usual size of an error at each step, on the scale.
     sizes: Vec<f64>,
     /// Residuals over their sizes, ascending.
@@ -81,7 +89,12 @@ impl Spread {
         sizes.extend((sizes.len()..horizon).map(|h| last * ((h + 1) as f64 / validated).sqrt()));
         sizes.truncate(horizon);
         let absolute = sorted(signed.iter().map(|q| q.abs()));
-        Self { scale, sizes, signed: sorted(signed), absolute }
+        let values = validation.scaled.series.values().iter().copied();
+        let range = (
+            values.clone().fold(f64::INFINITY, f64::min),
+            values.fold(f64::NEG_INFINITY, f64::max),
+        );
+        Self { scale, range, sizes, signed: sorted(signed), absolute }
     }
 
     /// The bounds of the interval around `point` at a step that holds a value with probability
@@ -92,8 +105,7 @@ impl Spread {
         let even = quantile(&self.absolute, level);
         let low = (quantile(&self.signed, tail) - even) / 2.0;
         let high = (quantile(&self.signed, 1.0 - tail) + even) / 2.0;
-        let z = self.scale.to(point);
-        let at = |q: f64| self.scale.from(z + q * size);
+        let at = |q: f64| self.value(point, q * size);
         (at(low).min(point), at(high).max(point))
     }
 
@@ -102,15 +114,23 @@ impl Spread {
     /// certain (the predictive distributions of Vovk et al.: "Nonparametric predictive
     /// distributions based on conformal prediction", Machine Learning 2019).
     pub(crate) fn above(&self, step: usize, point: f64, threshold: f64) -> (f64, f64) {
-        let (z, size) = (self.scale.to(point), self.size(step));
+        let size = self.size(step);
         if size <= 0.0 || self.signed.is_empty() {
             return (f64::from(u8::from(point > threshold)), (point - threshold).max(0.0));
         }
-        let over = |q: &f64| self.scale.from(z + q * size) - threshold;
+        let over = |q: &f64| self.value(point, q * size) - threshold;
         let above = self.signed.iter().map(over).filter(|over| *over > 0.0);
         let (count, sum) = above.fold((0.0, 0.0), |a, over| (a.0 + 1.0, a.1 + over));
         let all = self.signed.len() as f64;
         ((count + 0.5) / (all + 1.0), sum / all)
+    }
+
+    /// The value at a residual from `point`, kept within reach of the past.
+    fn value(&self, point: f64, residual: f64) -> f64 {
+        let (low, high) = self.range;
+        let margin = MARGIN * (high - low);
+        let value = self.scale.from(self.scale.to(point) + residual);
+        value.clamp(low.min(point) - margin, high.max(point) + margin)
     }
 
     fn size(&self, step: usize) -> f64 {

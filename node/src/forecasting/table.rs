@@ -14,7 +14,7 @@ use threat::Timestamp;
 /// series, which are forecast one by one anyway.
 pub const ROWS: usize = 50_000_000;
 
-/// Bytes of one row, at most: names and numbers are short, and a file without line ends is no table.
+/// Bytes of one row, at most: names and numbers are short; a file without line ends is no table.
 pub const ROW_BYTES: usize = 64 << 10;
 
 /// Fields of one row, at most.
@@ -27,9 +27,7 @@ pub enum Error {
     #[error(transparent)]
     Io(#[from] std::io::Error),
     /// A column is missing.
-    #[error(
-        "the header is `{header}`: there is no column `{column}` (series, t and value must be there)"
-    )]
+    #[error("the header is `{header}`: there is no column `{column}`; series, t and value must be")]
     Column {
         /// Which.
         column: &'static str,
@@ -280,8 +278,10 @@ mod tests {
 
     #[test]
     fn columns_come_in_any_order_and_rows_belong_to_their_series_and_origin() {
-        let text = "value,t,origin,series\n1,2026-03-01T00:00:00Z,o,\"a, b\"\n3,2026-03-01 01:00,p,\"a, b\"\n\
-                    2,2026-03-01T03:00:00+02:00,o,\"a, b\"\n";
+        let text = concat!(
+            "value,t,origin,series\n1,2026-03-01T00:00:00Z,o,\"a, b\"\n",
+            "3,2026-03-01 01:00,p,\"a, b\"\n2,2026-03-01T03:00:00+02:00,o,\"a, b\"\n"
+        );
         let all = windows(text).unwrap();
         assert_eq!(all.len(), 2);
         assert_eq!((all[0].name(), all[0].rows.len()), ("a, b at o".to_owned(), 2));

@@ -227,8 +227,10 @@ fn plot(made: &Made) -> Markup {
                     width=(format!("{:.1}", (to - from).max(2.0))) {}
             }
             @for band in made.forecast.bands.iter().rev() {
-                @let back = band.low.iter().enumerate().rev();
-                @let back = back.map(|(i, v)| format!("{:.1},{:.1} ", frame.x(now + i), frame.y(*v)));
+                @let place = |(i, v): (usize, &f64)| {
+                    format!("{:.1},{:.1} ", frame.x(now + i), frame.y(*v))
+                };
+                @let back = band.low.iter().enumerate().rev().map(place);
                 polygon.band points=(frame.points(now, band.high.iter().copied())
                     + &back.collect::<String>()) {}
             }

@@ -10,6 +10,7 @@ use crate::plan::Micros;
 use actors::detection::models::ModelHost;
 use actors::detection::watch::Watch;
 use actors::ports::{Clock, Off, Threads};
+use cluster::coordinator::{self, TokioClock};
 use cluster::fabric::Fabric;
 use cluster::member::Member;
 use detection::calibration::Budget;
@@ -25,7 +26,6 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::Store;
 use threat::{Ballot, SourceNames, Timestamp, Verdict, VerdictSource};
-use tokio::time::Instant;
 
 /// What it takes to judge.
 pub struct Detecting {
@@ -69,7 +69,7 @@ impl Detecting {
     pub async fn run(self, member: &Member, fabric: Arc<Fabric>, told: Arc<Told>) {
         let view: Arc<dyn ClusterView> = Arc::new(cluster_view(member));
         let sources = SourceNames::default();
-        let clock = Arc::new(Virtual { start: Instant::now(), wall: self.wall });
+        let clock = Arc::new(Virtual { steady: TokioClock::start(), wall: self.wall });
         let watch = Watcher {
             at: self.at,
             seen: Arc::clone(&self.seen),
@@ -116,7 +116,7 @@ impl Detecting {
 
 /// A process's clocks, as the world turns them.
 struct Virtual {
-    start: Instant,
+    steady: TokioClock,
     wall: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
 
@@ -128,7 +128,7 @@ impl std::fmt::Debug for Virtual {
 
 impl Clock for Virtual {
     fn now(&self) -> Duration {
-        self.start.elapsed()
+        coordinator::Clock::now(&self.steady)
     }
 
     fn wall(&self) -> Timestamp {

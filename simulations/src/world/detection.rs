@@ -117,6 +117,11 @@ impl Detection {
         sum
     }
 
+    /// Batches that admission holds room for, and those that are in hand.
+    pub fn rooms(&self) -> (u64, u64) {
+        (self.admission.used() as u64, self.judging.len() as u64)
+    }
+
     pub fn offer(&mut self, priority: Priority, events: u64, patience: Patience) -> Decision {
         let decision = self.admission.offer(priority, events, patience);
         match decision {

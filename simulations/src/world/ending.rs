@@ -13,7 +13,8 @@ impl World<'_> {
         let counted = detection.counted();
         let (most, limit) = (detection.most as u64, detection.room() as u64);
         if offered > 0 {
-            self.note(node, What::Admitted { offered, accepted, shed, counted });
+            let rooms = detection.rooms();
+            self.note(node, What::Admitted { offered, accepted, shed, counted, rooms });
             self.note(node, What::Queue { name: "detection", most, limit });
         }
     }
