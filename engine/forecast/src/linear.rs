@@ -128,3 +128,6 @@ fn cholesky(mut gram: Vec<f64>, mut right: Vec<f64>, p: usize) -> Option<Vec<f64
     }
     right.iter().all(|v| v.is_finite()).then_some(right)
 }
+
+#[cfg(test)]
+mod tests;

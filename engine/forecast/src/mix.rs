@@ -46,3 +46,6 @@ pub(crate) fn validated(records: &[&Record], plan: &Plan) -> Vec<Vec<f64>> {
     };
     (0..plan.origins.len()).map(from).collect()
 }
+
+#[cfg(test)]
+mod tests;

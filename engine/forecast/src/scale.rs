@@ -56,3 +56,6 @@ impl Scale {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,8 @@
 //! alone take a drift of a few weeks for a law, sizes alone give skewed series bad tails.
 //!
 //! In logarithms a few large residuals ask for bounds that are many times anything seen. Bounds
-//! therefore stay within the range of the past, or of the point where it lies outside, and a margin.
+//! therefore stay within the range of the past, or of the point where it lies outside, and some
+//! margin.
 
 use crate::scale::Scale;
 use crate::stats::{mean, quantile, sorted};
@@ -23,7 +24,7 @@ const OWN: f64 = 0.5;
 const SMOOTHED: usize = 2;
 
 /// Bounds go beyond the range of the past by this share of it, at most.
-const MARGIN: f64 = 0.25;
+const MARGIN: f64 = 0.1;
 
 /// The pooled residuals of a forecast.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -137,3 +138,6 @@ impl Spread {
         self.sizes.get(step).or(self.sizes.last()).copied().unwrap_or(0.0)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -60,3 +60,6 @@ pub(crate) fn weighted_quantiles(mut pairs: Vec<(f64, f64)>, ps: &[f64]) -> Vec<
     };
     ps.iter().map(at).collect()
 }
+
+#[cfg(test)]
+mod tests;

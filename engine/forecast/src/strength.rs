@@ -61,3 +61,6 @@ fn share(rest: &[f64], all: &[f64]) -> f64 {
     let (rest, all) = (deviation(rest), deviation(all));
     if all > 0.0 { (1.0 - (rest / all) * (rest / all)).max(0.0) } else { 0.0 }
 }
+
+#[cfg(test)]
+mod tests;

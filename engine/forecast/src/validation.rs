@@ -155,3 +155,6 @@ impl<'a> Validation<'a> {
         steps.filter(move |h| self.observed[origin + h]).map(move |h| (h, values[origin + h]))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,9 +4,25 @@ use proptest::prelude::*;
 use threat::Timestamp;
 
 fn forecast(values: Vec<f64>, horizon: usize) -> Forecast {
-    let series = Series::new(Grid::HOURLY, Timestamp::default(), values).unwrap();
+    forecast_on(Grid::HOURLY, values, horizon)
+}
+
+fn forecast_on(grid: Grid, values: Vec<f64>, horizon: usize) -> Forecast {
+    let series = Series::new(grid, Timestamp::default(), values).unwrap();
     let settings = Settings { horizon, levels: vec![0.5, 0.8, 0.95] };
     Model::fit(&series, &settings).unwrap().forecast(&series).unwrap()
+}
+
+/// Bands hold the point, and each lies in the next.
+fn ordered(forecast: &Forecast) -> bool {
+    (0..forecast.mean.len()).all(|step| {
+        let point = forecast.mean[step];
+        let holds = |b: &Band| b.low[step] <= point && point <= b.high[step];
+        let within = |pair: &[Band]| {
+            pair[1].low[step] <= pair[0].low[step] && pair[1].high[step] >= pair[0].high[step]
+        };
+        forecast.bands.iter().all(holds) && forecast.bands.windows(2).all(within)
+    })
 }
 
 proptest! {
@@ -17,17 +33,29 @@ proptest! {
         values in prop::collection::vec(-1e3f64..1e6, 48..700),
         horizon in 1usize..100,
     ) {
-        let forecast = forecast(values, horizon);
-        for step in 0..horizon {
-            let point = forecast.mean[step];
-            for band in &forecast.bands {
-                prop_assert!(band.low[step] <= point && point <= band.high[step]);
-            }
-            for pair in forecast.bands.windows(2) {
-                prop_assert!(pair[1].low[step] <= pair[0].low[step]);
-                prop_assert!(pair[1].high[step] >= pair[0].high[step]);
-            }
-        }
+        prop_assert!(ordered(&forecast(values, horizon)));
+    }
+
+    /// Steps of a quarter of an hour; horizons up to a week.
+    #[test]
+    fn finer_grids_forecast(
+        values in prop::collection::vec(prop_oneof![Just(0.0), 0.0f64..1e6], 192..2200),
+        horizon in 1usize..=672,
+    ) {
+        let forecast = forecast_on(Grid::of_step(900).unwrap(), values, horizon);
+        prop_assert_eq!(forecast.mean.len(), horizon);
+        prop_assert!(ordered(&forecast));
+    }
+
+    /// Steps of a day, of which the week is the only season.
+    #[test]
+    fn days_forecast(
+        values in prop::collection::vec(prop_oneof![Just(0.0), -1e3f64..1e6], 14..120),
+        horizon in 1usize..=7,
+    ) {
+        let forecast = forecast_on(Grid::of_step(86_400).unwrap(), values, horizon);
+        prop_assert_eq!(forecast.mean.len(), horizon);
+        prop_assert!(ordered(&forecast));
     }
 
     #[test]
