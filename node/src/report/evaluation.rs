@@ -4,11 +4,11 @@
 //! run: it passes through `visible` and maud's escaping, under a policy that allows the page's own
 //! style alone.
 
-use super::html::STYLE;
+use super::html::{head, style_alone};
 use super::words::{number, percent, visible};
 use learning::evaluation::metrics::Confusion;
 use learning::evaluation::{Evaluation, Measured};
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{DOCTYPE, Markup, html};
 
 const OWN_STYLE: &str = include_str!("evaluation.css");
 
@@ -39,21 +39,12 @@ pub struct Subject {
 pub fn evaluation(e: &Evaluation, subject: &Subject) -> String {
     let hash = blake3::hash(format!("{e:?}{subject:?}").as_bytes()).to_hex();
     let nonce = &hash[..32];
-    let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
-    );
+    let title = format!("evaluation on {}", visible(&subject.test));
+    let policy = style_alone(nonce);
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                title { "Watchfire: evaluation on " (visible(&subject.test)) }
-                style nonce=(nonce) { (PreEscaped(STYLE)) (PreEscaped(OWN_STYLE)) }
-            }
+            (head(&title, &policy, nonce, OWN_STYLE))
             body {
                 header { div.hero {
                     h1 { "How well attacks are told from benign rows" }

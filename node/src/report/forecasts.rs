@@ -1,7 +1,7 @@
 //! Forecasts as one self-contained HTML page: history, what comes with its bands, what was forecast
 //! before, and critical windows. No script, nothing loaded.
 
-use super::html::STYLE;
+use super::html::{head, style_alone};
 use super::words::{number, time, visible};
 use crate::forecasting::{Made, percent};
 use forecast::series::Treated;
@@ -48,21 +48,12 @@ pub fn page(made: &[Made], all: usize, subject: &str) -> String {
     let body = body.into_string();
     let hash = blake3::hash(body.as_bytes()).to_hex();
     let nonce = &hash[..32];
-    let policy = format!(
-        "default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'"
-    );
+    let title = format!("forecast of {}", visible(subject));
+    let policy = style_alone(nonce);
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                title { "Watchfire: forecast of " (visible(subject)) }
-                style nonce=(nonce) { (PreEscaped(STYLE)) (PreEscaped(OWN_STYLE)) }
-            }
+            (head(&title, &policy, nonce, OWN_STYLE))
             body { (PreEscaped(body)) }
         }
     }

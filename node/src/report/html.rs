@@ -22,8 +22,28 @@ pub const FULL_FINDINGS: usize = 120;
 /// Findings in the table after them, about 300 bytes each; others are only in the output file.
 pub const COMPACT_FINDINGS: usize = 10_000;
 
-pub(super) const STYLE: &str = include_str!("html/style.css");
+const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
+
+/// The head of a page under a policy, with the style of all pages and what is its own.
+pub(super) fn head(title: &str, policy: &str, nonce: &str, own: &str) -> Markup {
+    html! {
+        head {
+            meta charset="utf-8";
+            meta http-equiv="Content-Security-Policy" content=(policy);
+            meta name="viewport" content="width=device-width, initial-scale=1";
+            meta name="color-scheme" content="light dark";
+            meta name="referrer" content="no-referrer";
+            title { "Watchfire: " (title) }
+            style nonce=(nonce) { (PreEscaped(STYLE)) (PreEscaped(own)) }
+        }
+    }
+}
+
+/// The policy of a page that has nothing but its style.
+pub(super) fn style_alone(nonce: &str) -> String {
+    format!("default-src 'none'; style-src 'nonce-{nonce}'; base-uri 'none'; form-action 'none'")
+}
 
 /// The page. The same report gives the same bytes.
 pub fn page(report: &RunReport) -> String {
@@ -35,15 +55,7 @@ pub fn page(report: &RunReport) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta http-equiv="Content-Security-Policy" content=(policy);
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta name="referrer" content="no-referrer";
-                title { "Watchfire: " (report.sentence()) }
-                style nonce=(nonce) { (PreEscaped(STYLE)) }
-            }
+            (head(&report.sentence(), &policy, &nonce, ""))
             body {
                 a.skip href="#incidents" { "Skip to the incidents" }
                 (header(report))
