@@ -3,12 +3,15 @@
 //!
 //! MASE: Hyndman and Koehler: "Another look at measures of forecast accuracy", IJF 2006. Interval
 //! score: Gneiting and Raftery: "Strictly proper scoring rules", JASA 2007; scaled as in the M4
-//! competition (Makridakis et al., IJF 2020). Values that were filled in are not scored.
+//! competition (Makridakis et al., IJF 2020). Values that were filled in are not scored. Critical
+//! windows are counted over whole horizons, beside the same hour of the week before.
 
 use crate::forecast::Forecast;
 use crate::model::{Error, Model, Settings};
 use crate::series::Series;
 use crate::stats::mean;
+use crate::windows::Rule;
+use crate::windows::score::Scores;
 use serde::{Deserialize, Serialize};
 
 /// Origins of a backtest, at most: a year of weeks.
@@ -68,6 +71,8 @@ pub struct Report {
     pub windows: usize,
     /// The forecaster first, then the floors.
     pub lines: Vec<Line>,
+    /// Critical windows, over all steps of all windows.
+    pub critical: Scores,
 }
 
 /// One window: a forecast, what came (`None` where it was not observed), and the scale of errors.
@@ -78,24 +83,41 @@ struct Scored {
 }
 
 /// Forecasts from past origins and measures over each of `horizons` (clipped to the settings').
+/// What is critical is what [`Rule::default`] says.
 ///
 /// # Errors
-/// Those of [`Model::fit`]; [`Error::Short`] when not one origin leaves two short seasons before it
-/// and a horizon after it.
+/// Those of [`with_rule`].
 pub fn backtest(
     series: &Series,
     settings: &Settings,
     origins: Origins,
     horizons: &[usize],
 ) -> Result<Report, Error> {
+    with_rule(series, settings, origins, horizons, &Rule::default())
+}
+
+/// [`backtest`] with another rule of what is critical.
+///
+/// # Errors
+/// Those of [`Model::fit`]; [`Error::Short`] when not one origin leaves two short seasons before it
+/// and a horizon after it.
+pub fn with_rule(
+    series: &Series,
+    settings: &Settings,
+    origins: Origins,
+    horizons: &[usize],
+    rule: &Rule,
+) -> Result<Report, Error> {
     let least = 2 * series.grid().seasons().short;
     let every = origins.every.max(1);
     let count = origins.count.clamp(1, ORIGINS);
     let last = series.len().saturating_sub(settings.horizon);
     let places = (0..count).filter_map(|k| last.checked_sub(k * every)).filter(|at| *at >= least);
-    let mut scored = Vec::new();
+    let (mut scored, mut critical) = (Vec::new(), Scores::default());
     for place in places {
-        scored.push(score(series, settings, place)?);
+        let one = score(series, settings, place)?;
+        critical.add(&Scores::of(&one.forecast, &series.until(place), &one.actual, rule));
+        scored.push(one);
     }
     let Some(first) = scored.first() else {
         return Err(Error::Short { found: series.len(), least: least + settings.horizon });
@@ -108,7 +130,7 @@ pub fn backtest(
     for (i, (kind, _)) in first.forecast.floors.iter().enumerate() {
         lines.push(Line { name: kind.name().into(), measures: measures(Some(i)) });
     }
-    Ok(Report { windows: scored.len(), lines })
+    Ok(Report { windows: scored.len(), lines, critical })
 }
 
 fn score(series: &Series, settings: &Settings, place: usize) -> Result<Scored, Error> {

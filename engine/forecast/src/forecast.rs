@@ -80,6 +80,14 @@ impl Forecast {
         self.mean.get(step).map_or(0.0, |point| self.spread.above(step, *point, threshold).0)
     }
 
+    /// The probability that any value from step `first` on is above its threshold, of as many steps
+    /// as there are thresholds; steps beyond the forecast do not count.
+    pub fn probability_any_above(&self, first: usize, thresholds: &[f64]) -> f64 {
+        let points = self.mean.get(first..).unwrap_or_default();
+        let points = &points[..points.len().min(thresholds.len())];
+        self.spread.any_above(first, points, thresholds)
+    }
+
     /// How far the value of a step is expected to be above `threshold`, counting 0 where it is not.
     pub fn excess_above(&self, step: usize, threshold: f64) -> f64 {
         self.mean.get(step).map_or(0.0, |point| self.spread.above(step, *point, threshold).1)

@@ -4,7 +4,7 @@
 //! each on past origins, mixes or chooses, and keeps the residuals; [`Model::forecast`] gives a
 //! [`Forecast`] from any later state of the series. As values come, [`online`] adapts the intervals
 //! and watches the errors. [`windows`] says when it may get too much, [`needs`] what it costs,
-//! [`mod@backtest`] how good it would have been.
+//! [`mod@backtest`] how good all this would have been.
 //!
 //! Everything is a function of its arguments: the same series gives the same bytes. Several series
 //! are not modelled together, and nothing but its own past explains a series.

@@ -45,6 +45,19 @@ pub(crate) fn absolute_deviation(values: &[f64], centre: f64) -> f64 {
 /// A median absolute deviation times this estimates a normal standard deviation.
 pub(crate) const MAD_TO_SD: f64 = 1.4826;
 
+/// How many standard deviations a normal value is above its mean with the probability `tail`, of
+/// 0 to 0.5; 4.5e-4 off at most (Abramowitz and Stegun: "Handbook of mathematical functions",
+/// 1964, 26.2.23). Without end as the tail goes to 0, hence bounded.
+pub(crate) fn normal_above(tail: f64) -> f64 {
+    let t = (-2.0 * tail.clamp(1e-12, 0.5).ln()).sqrt();
+    let over = 2.515_517 + t * (0.802_853 + t * 0.010_328);
+    let under = 1.0 + t * (1.432_788 + t * (0.189_269 + t * 0.001_308));
+    (t - over / under).max(0.0)
+}
+
+/// The mean size of a normal value is this share of its standard deviation.
+pub(crate) const NORMAL_SIZE: f64 = 0.797_884_560_802_865_4;
+
 /// The quantiles `ps` of `(value, weight)` pairs: the smallest value at which that share of the
 /// weight is reached.
 pub(crate) fn weighted_quantiles(mut pairs: Vec<(f64, f64)>, ps: &[f64]) -> Vec<f64> {

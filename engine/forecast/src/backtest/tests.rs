@@ -1,4 +1,5 @@
 use super::*;
+use crate::windows::Threshold;
 use crate::{Grid, Kind};
 use threat::Timestamp;
 
@@ -33,4 +34,19 @@ fn too_few_values_for_one_origin_are_said() {
     assert_eq!(wrong, Err(Error::Short { found: 60, least: 72 }));
     let right = backtest(&saw(80), &SETTINGS(), Origins { count: 9, every: 4 }, &[24, 99]);
     assert_eq!(right.unwrap().windows, 3);
+}
+
+#[test]
+fn critical_windows_are_counted_over_all_origins() {
+    // Above 40 are the last steps of the days of the third week: 41 to 44, that is four a day.
+    let rule = Rule { threshold: Threshold::Value(40.0), ..Rule::default() };
+    let origins = Origins { count: 3, every: 24 };
+    let report = with_rule(&saw(168 * 3), &SETTINGS(), origins, &[24], &rule).unwrap();
+    let Scores { forecast, last_season } = report.critical;
+    assert_eq!((forecast.episodes, forecast.steps_critical), (3, 12));
+    assert_eq!((forecast.episodes_found, forecast.steps_right), (3, 12));
+    // The week before was lower by ten, and never passed.
+    assert_eq!((last_season.episodes, last_season.steps_said), (3, 0));
+    let usual = backtest(&saw(168 * 3), &SETTINGS(), origins, &[24]).unwrap();
+    assert_eq!((usual.lines, usual.critical.forecast.episodes), (report.lines, 0));
 }

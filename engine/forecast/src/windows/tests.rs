@@ -4,7 +4,11 @@ use crate::{Grid, Model, Settings};
 /// Ten an hour, but a hundred at 3, 4 and 6 o'clock.
 fn busy_nights() -> (Series, Forecast) {
     let value = |h: usize| if [3, 4, 6].contains(&(h % 24)) { 100.0 } else { 10.0 };
-    let values = (0..24 * 28).map(|h| value(h) + (h % 5) as f64).collect();
+    of(|h| value(h) + (h % 5) as f64)
+}
+
+fn of(value: impl Fn(usize) -> f64) -> (Series, Forecast) {
+    let values = (0..24 * 28).map(value).collect();
     let series = Series::new(Grid::HOURLY, Timestamp::default(), values).unwrap();
     let settings = Settings { horizon: 24, ..Settings::default() };
     let forecast = Model::fit(&series, &settings).unwrap().forecast(&series).unwrap();
@@ -21,8 +25,43 @@ fn critical_steps_near_each_other_are_one_window() {
     assert_eq!((window.first, window.last), (3, 6));
     assert_eq!(window.end.since(window.start), 4.0 * 3_600.0);
     assert!(window.probability > 0.9 && window.excess > 100.0);
+    // Three steps that are all but sure to pass: the first.
+    assert_eq!(window.peak, 3);
     assert!(window.upper >= window.expected && window.expected > window.excess);
     assert_eq!(critical(&forecast, &series, &Rule { gap: 0, ..rule }).len(), 2);
+}
+
+#[test]
+fn a_window_is_as_likely_as_any_of_its_steps() {
+    // From 0 to 96 in an order that no method finds; more than 80 comes once in six steps.
+    let (series, forecast) = of(|h| (h * h * 31 % 97) as f64);
+    let rule = Rule { threshold: Threshold::Value(80.0), level: 0.8, gap: 1 };
+    let found = critical(&forecast, &series, &rule);
+    let window = found.iter().max_by_key(|window| window.last - window.first).unwrap();
+    let alone = |step| forecast.probability_above(step, 80.0);
+    assert!(window.first < window.last && (window.first..=window.last).contains(&window.peak));
+    assert!((window.first..=window.last).all(|step| alone(step) <= alone(window.peak)));
+    assert!(window.probability > alone(window.peak) && window.probability < 1.0);
+    let thresholds = [80.0; 24];
+    assert_eq!(
+        window.probability,
+        forecast.probability_any_above(window.first, &thresholds[window.first..=window.last])
+    );
+    // Steps beyond the forecast do not count.
+    let last = forecast.probability_any_above(23, &thresholds[..2]);
+    assert_eq!((last, forecast.probability_any_above(24, &thresholds)), (alone(23), 0.0));
+}
+
+#[test]
+fn marked_steps_are_critical_alone_and_windows_reach_over_gaps() {
+    let (series, forecast) = busy_nights();
+    let rule = Rule { threshold: Threshold::Value(50.0), level: 0.8, gap: 1 };
+    let marked = steps(&forecast, &series, &rule);
+    let at: Vec<usize> = (0..24).filter(|step| marked[*step]).collect();
+    assert_eq!(at, [3, 4, 6]);
+    assert_eq!(merged(&marked, 1), [(3, 6)]);
+    assert_eq!(merged(&marked, 0), [(3, 4), (6, 6)]);
+    assert_eq!(merged(&[], 1), []);
 }
 
 #[test]
