@@ -123,6 +123,13 @@ impl Case<'_> {
         up
     }
 
+    /// Whether what one node knows must have reached all others by the end: words that were
+    /// forgotten are found by comparisons alone, and of those there must have been enough.
+    fn spreads(&self) -> bool {
+        let tuning = &self.plan.tuning;
+        tuning.gossip_forgotten <= 0.0 || self.plan.heal >= ROUNDS * tuning.compare_every
+    }
+
     /// Nodes that have been up, with all links mended, for the bound.
     fn settled(&self) -> BTreeSet<u32> {
         let Some(healed) = self.healed() else { return BTreeSet::new() };
@@ -133,6 +140,12 @@ impl Case<'_> {
         (0u32..).zip(up).filter(|(_, since)| long(since)).map(|(node, _)| node).collect()
     }
 }
+
+/// Rounds of comparisons after which what one node knows has reached all: with each node comparing
+/// itself with a random other one, those who lack it more than halve in a round (Demers et al.:
+/// "Epidemic algorithms for replicated database maintenance", PODC 1987); of nine nodes some may
+/// be down, and are asked in vain.
+const ROUNDS: Micros = 6;
 
 macro_rules! catalogue {
     ($($module:ident),+ $(,)?) => {

@@ -7,7 +7,7 @@ use crate::plan::{MILLI, Micros, Plan, expand};
 
 /// A journal of three nodes in one region, for 75 seconds.
 pub struct Bench {
-    plan: Plan,
+    pub plan: Plan,
     journal: Journal,
     now: Micros,
 }

@@ -119,6 +119,8 @@ pub enum Event {
     Resume {
         node: usize,
     },
+    /// The order of a fault is taken back again.
+    EndOrder(usize),
     Heal,
     Flap(usize, bool),
 }

@@ -5,7 +5,6 @@ use crate::experiment::{Core, Moment, Target};
 use crate::journal::What;
 use crate::plan::{Action, MILLI, Micros, When};
 use crate::whom::Whom as _;
-use regions::orders::{self, Order};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Purposes of drawn numbers.
@@ -163,8 +162,8 @@ impl World<'_> {
                 Some(Vec::new())
             }
             Action::Drain(target) => {
-                let Target::Region(name) = target else { return None };
-                self.order(orders::command(name, Some(Order::Drain)));
+                let Target::Region(_) = target else { return None };
+                self.order(at, true);
                 Some(self.targets(at, target, subject))
             }
         }
@@ -266,7 +265,7 @@ impl World<'_> {
                 nodes.iter().for_each(|n| self.with(*n, |world, run| world.unhang(run)));
             }
             Action::Burst(_) => self.faults.burst = 1.0,
-            Action::Drain(Target::Region(name)) => self.order(orders::command(name, None)),
+            Action::Drain(Target::Region(_)) => self.order(at, false),
             _ => {}
         }
         self.note(None, What::FaultEnds { fault: at });

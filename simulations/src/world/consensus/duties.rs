@@ -1,10 +1,16 @@
 //! What a node asks of the log by itself: its duties while it leads, and to be a member.
 
 use super::{Asker, Look};
+use crate::experiment::Target;
+use crate::plan::{Action, Micros, SECOND};
 use crate::world::node::{Running, joining};
-use crate::world::{Ask, World};
+use crate::world::{Ask, Event, World};
 use regions::control_log::{Command, Request};
+use regions::orders::{self, Order};
 use std::rc::Rc;
+
+/// Pause before a person tries again to end a drain.
+const ORDER_AGAIN: Micros = SECOND;
 
 impl World<'_> {
     /// What a leader has to see to.
@@ -70,8 +76,14 @@ impl World<'_> {
     }
 
     /// A drain begins or ends, by order of a person at the first node that runs.
-    pub(in crate::world) fn order(&mut self, command: Command) {
+    pub(in crate::world) fn order(&mut self, fault: usize, begins: bool) {
+        let Action::Drain(Target::Region(name)) = &self.plan.faults[fault].action else { return };
+        let command = orders::command(name, begins.then_some(Order::Drain));
         let Some(node) = (0..self.nodes.len()).find(|n| self.nodes[*n].run.is_some()) else {
+            // Nobody leaves a drain standing since no node answered when it was to end.
+            if !begins {
+                self.push(self.now + ORDER_AGAIN, Event::EndOrder(fault));
+            }
             return;
         };
         self.with(node, |world, run| {
