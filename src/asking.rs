@@ -3,10 +3,11 @@
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use node::host::cluster_files::random;
-use node::membership::{Ask, Client, Command, Links, NodeStatus, Reply, Request, Told, ask};
+use node::membership::{Ask, Client, Command, Links, NodeStatus, Reply, Request, Told};
+use node::membership::{ask, operator};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How long a node may take to answer before it is called unreachable.
@@ -86,6 +87,37 @@ pub async fn ask_all(fabric: &Links, nodes: &[String]) -> Result<Answers> {
         }
     }
     bail!("no node answers\n  {}", why.join("\n  "))
+}
+
+/// The node that is asked, and its address.
+pub struct Asked {
+    /// The way to it.
+    pub fabric: Links,
+    /// Where it listens.
+    pub address: String,
+}
+
+impl Asked {
+    /// The node of this name, or the first of the operator's file that answers.
+    pub async fn find(cluster: &Path, node: Option<&str>) -> Result<Self> {
+        let (fabric, nodes) = operator(cluster)?;
+        let mut why = Vec::new();
+        for address in nodes {
+            match one(&fabric, &address).await {
+                Ok(status) => {
+                    let Some(name) = node else { return Ok(Self { fabric, address }) };
+                    if let Some(member) = status.members.values().find(|m| m.name == *name) {
+                        let address = member.address.clone();
+                        return Ok(Self { fabric, address });
+                    }
+                    let names: Vec<&str> = status.members.values().map(|m| &*m.name).collect();
+                    bail!("no member is named {name}; there are {}", names.join(", "))
+                }
+                Err(reason) => why.push(format!("{address}: {reason}")),
+            }
+        }
+        bail!("no node answers\n  {}", why.join("\n  "))
+    }
 }
 
 /// Asks one node how it is.

@@ -1,16 +1,21 @@
-//! `watchfire forecast`: what comes next in tables of series, and how good such forecasts were.
+//! `watchfire forecast`: what comes next in tables of series or for a cluster, and how good such
+//! forecasts were.
+
+mod shown;
+mod threats;
 
 use ::forecast::backtest::{Line, Origins};
 use ::forecast::series::{Duplicates, Gaps, Negatives, NotANumber};
+use ::forecast::windows::score::Scores;
 use ::forecast::windows::{Rule, Threshold};
 use ::forecast::{Grid, Settings, Treatment};
 use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 use indicatif::{ProgressBar, ProgressStyle};
 use node::forecasting::table::{self, Window};
-use node::forecasting::{Backtested, Made, Request, header, make, percent, rows};
-use node::report::forecasts::{SHOWN, notes, page, short};
-use node::report::words::{time, visible};
+use node::forecasting::{Backtested, Request, header, make, percent, rows};
+use node::report::forecasts::{SHOWN, page, short};
+use node::report::words::visible;
 use std::fs::File;
 use std::io::{BufReader, BufWriter, IsTerminal as _, Write};
 use std::path::{Path, PathBuf};
@@ -28,27 +33,27 @@ negative values and rows without a value are refused, with their line.
 
 The output has a line for each step: series,origin,t,mean,lo80,hi80,lo95,hi95. A step is critical
 when the upper bound of its 80% interval passes --above, or --times the median of that hour of the
-last four weeks; critical steps that are near one another are told as one window.
+last four weeks; critical steps that are near one another are told as one window, with the chance
+that any of its steps passes. A backtest tells how right such windows were, too, beside what the
+same hours of the week before would have said.
+
+With --threats there is no table: the nodes of a cluster count what they judge by hour, and forecast
+events, attacks (events that are threats) and new threats for all regions and each, by class and by
+source, for three days. Any node answers with what it knows; --state asks what `watchfire detect`
+kept instead.
 
 Examples:
+  watchfire forecast --threats                           what comes, and what it will ask of you
+  watchfire forecast --threats --region eu --class brute_force
   watchfire forecast --input hourly.csv --horizon 72
   watchfire forecast --input hourly.csv --horizon 48 --output next.csv --report next.html
   watchfire forecast --backtest hourly.csv --horizon 72 --origins 20";
-
-/// Lines of critical windows in the terminal; the page has all.
-const WINDOWS: usize = 20;
-
-/// Characters of a name in the terminal's tables, at most as many are reckoned with.
-const WIDE: usize = 48;
-
-/// Series in the terminal's table.
-const SERIES: usize = 40;
 
 #[derive(clap::Args)]
 #[command(after_help = AFTER)]
 pub struct Arguments {
     /// Table to forecast: series,[origin],t,value; `-` is standard input
-    #[arg(long, value_name = "CSV", required_unless_present = "backtest")]
+    #[arg(long, value_name = "CSV", required_unless_present_any = ["backtest", "threats"])]
     input: Option<PathBuf>,
     /// Measure forecasts from past origins of this table instead, beside simple ones
     #[arg(long, value_name = "CSV", conflicts_with_all = ["input", "output", "report"])]
@@ -56,6 +61,8 @@ pub struct Arguments {
     /// Origins of the backtest, a day apart, the latest a horizon before the end
     #[arg(long, default_value_t = 8, value_name = "N", requires = "backtest")]
     origins: usize,
+    #[command(flatten)]
+    seen: threats::Seen,
     /// Steps to forecast
     #[arg(long, default_value_t = 72, value_name = "N")]
     horizon: usize,
@@ -169,6 +176,9 @@ impl Arguments {
 
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let request = arguments.request()?;
+    if arguments.seen.threats {
+        return threats::run(arguments, &request.rule);
+    }
     let bar = progress();
     if let Some(path) = &arguments.backtest {
         let windows = read(path, request.grid, &bar)?;
@@ -203,11 +213,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         output.flush()?;
     }
     if let Some(path) = &arguments.report {
-        let text = page(&kept, all, &input.display().to_string());
+        let text = page(&kept, all, &input.display().to_string(), &[]);
         std::fs::write(path, text).with_context(|| path.display().to_string())?;
     }
     if shows {
-        show(&kept, all)?;
+        shown::show(&kept, all)?;
     } else {
         eprintln!("{all} series forecast, {critical} critical windows, {weak} weak");
     }
@@ -258,72 +268,6 @@ fn create(path: &Path) -> Result<Box<dyn Write>> {
     Ok(Box::new(BufWriter::new(file)))
 }
 
-/// A table for people.
-fn show(made: &[Made], all: usize) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    let names = made.iter().take(SERIES).map(|one| visible(&one.window.name()).chars().count());
-    let wide = names.max().unwrap_or_default().clamp(8, WIDE);
-    writeln!(
-        out,
-        "{:<wide$} {:>10} {:>10} {:<20} made of",
-        "series", "in all", "peak up to", "at"
-    )?;
-    for one in made.iter().take(SERIES) {
-        let forecast = &one.forecast;
-        let total: f64 = forecast.mean.iter().sum();
-        let first = forecast.bands.first();
-        let high = first.map_or(&forecast.mean, |band| &band.high);
-        let peak = (0..high.len()).max_by(|a, b| high[*a].total_cmp(&high[*b])).unwrap_or_default();
-        let methods: Vec<String> = forecast
-            .methods
-            .iter()
-            .map(|m| format!("{} {:.0}%", m.kind.name(), m.weight * 100.0))
-            .collect();
-        let name = visible(&one.window.name());
-        let at = one.window.written(one.series.grid(), forecast.time(peak));
-        writeln!(
-            out,
-            "{name:<wide$} {:>10} {:>10} {:<20} {}",
-            short(total),
-            short(high.get(peak).copied().unwrap_or_default()),
-            at,
-            methods.join(", ")
-        )?;
-        for note in notes(one) {
-            writeln!(out, "  {note}")?;
-        }
-    }
-    if all > made.len().min(SERIES) {
-        writeln!(out, "... {} more; --output has all", all - made.len().min(SERIES))?;
-    }
-    let windows = made.iter().flat_map(|one| one.critical.iter().map(move |w| (one, w)));
-    let windows: Vec<_> = windows.collect();
-    if windows.is_empty() {
-        return Ok(writeln!(out, "\nno critical windows")?);
-    }
-    writeln!(
-        out,
-        "\n{:<wide$} {:<20} {:<20} {:>6} {:>9} {:>9}",
-        "critical", "from", "to", "chance", "expected", "up to"
-    )?;
-    for (one, window) in windows.iter().take(WINDOWS) {
-        writeln!(
-            out,
-            "{:<wide$} {:<20} {:<20} {:>5.0}% {:>9} {:>9}",
-            visible(&one.window.name()),
-            time(window.start),
-            time(window.end),
-            window.probability * 100.0,
-            short(window.expected),
-            short(window.upper)
-        )?;
-    }
-    if windows.len() > WINDOWS {
-        writeln!(out, "... {} more; --report has all", windows.len() - WINDOWS)?;
-    }
-    Ok(())
-}
-
 /// Forecasts from past origins, and what they were worth.
 fn measure(
     arguments: &Arguments,
@@ -365,7 +309,33 @@ fn measure(
             told(&mut out, line, at)?;
         }
     }
+    critical(&mut out, &all.critical(), request.grid)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// How right critical windows were.
+fn critical(out: &mut impl Write, scores: &Scores, grid: Grid) -> Result<()> {
+    writeln!(
+        out,
+        "\n{:<12} {:>11} {:>11} {:>6} {:>8} {:>16}",
+        "critical", "right/said", "found/all", "F1", "lead", "steps P / R / F1"
+    )?;
+    let share = |value: Option<f64>| value.map_or("-".into(), |v| format!("{v:.2}"));
+    for (name, tally) in [("forecast", &scores.forecast), ("last season", &scores.last_season)] {
+        let hours = f64::from(grid.step_secs()) / 3_600.0;
+        let lead = tally.median_lead().map(|steps| format!("{:.0} h", steps * hours));
+        let of = [tally.step_precision(), tally.step_recall(), tally.step_f1()];
+        writeln!(
+            out,
+            "{name:<12} {:>11} {:>11} {:>6} {:>8} {:>16}",
+            format!("{}/{}", tally.windows_right, tally.windows),
+            format!("{}/{}", tally.episodes_found, tally.episodes),
+            share(tally.f1()),
+            lead.unwrap_or_else(|| "-".into()),
+            of.map(share).join(" / ")
+        )?;
+    }
+    Ok(())
 }
 
 fn told(out: &mut impl Write, line: &Line, at: usize) -> Result<()> {

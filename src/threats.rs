@@ -2,13 +2,11 @@
 
 mod told;
 
-use crate::asking::Output;
+use crate::asking::{Asked, Output};
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 use node::findings::{FindingRef, parse_finding_id};
-use node::membership::{
-    Ask, Classification, Links, Page, Query, Rank, Record, Said, Status, Told, ask, operator,
-};
+use node::membership::{Ask, Classification, Page, Query, Rank, Record, Said, Status, Told, ask};
 use node::report::words::number;
 use serde_json::json;
 use std::path::PathBuf;
@@ -71,6 +69,12 @@ pub struct Common {
     /// How to print
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
+}
+
+impl Common {
+    async fn find(&self) -> Result<Asked> {
+        Asked::find(&self.cluster, self.node.as_deref()).await
+    }
 }
 
 #[derive(Args)]
@@ -192,34 +196,7 @@ pub fn run(what: &Threats) -> Result<ExitCode> {
     })
 }
 
-/// The node that is asked, and its address.
-struct Asked {
-    fabric: Links,
-    address: String,
-}
-
 impl Asked {
-    async fn find(common: &Common) -> Result<Self> {
-        let (fabric, nodes) = operator(&common.cluster)?;
-        let mut why = Vec::new();
-        for address in nodes {
-            match ask(&fabric, &address, &Ask::Status { digest: false }, NODE_TIME).await {
-                Ok(Told::Status(status)) => {
-                    let Some(name) = &common.node else { return Ok(Self { fabric, address }) };
-                    if let Some(member) = status.members.values().find(|m| m.name == *name) {
-                        let address = member.address.clone();
-                        return Ok(Self { fabric, address });
-                    }
-                    let names: Vec<&str> = status.members.values().map(|m| &*m.name).collect();
-                    bail!("no member is named {name}; there are {}", names.join(", "))
-                }
-                Ok(other) => why.push(format!("{address}: {other:?}")),
-                Err(error) => why.push(format!("{address}: {error}")),
-            }
-        }
-        bail!("no node answers\n  {}", why.join("\n  "))
-    }
-
     async fn page(&self, query: Query) -> Result<Page> {
         match ask(&self.fabric, &self.address, &Ask::Threats(Box::new(query)), NODE_TIME).await? {
             Told::Threats(page) => Ok(*page),
@@ -258,7 +235,7 @@ impl Asked {
 }
 
 async fn list(it: &List) -> Result<ExitCode> {
-    let asked = Asked::find(&it.common).await?;
+    let asked = it.common.find().await?;
     let mut query = Query {
         severity: it.severity,
         open: it.open,
@@ -295,7 +272,7 @@ async fn list(it: &List) -> Result<ExitCode> {
 }
 
 async fn show(it: &Show) -> Result<ExitCode> {
-    let (node, record) = Asked::find(&it.common).await?.threat(&it.id).await?;
+    let (node, record) = it.common.find().await?.threat(&it.id).await?;
     if it.common.output == Output::Json {
         println!("{}", serde_json::to_string_pretty(&told::json(&record))?);
     } else {
@@ -306,7 +283,7 @@ async fn show(it: &Show) -> Result<ExitCode> {
 }
 
 async fn set(it: &Set) -> Result<ExitCode> {
-    let asked = Asked::find(&it.common).await?;
+    let asked = it.common.find().await?;
     let (node, record) = asked.threat(&it.id).await?;
     let said = it.said();
     let changes = told::changes(&record, &said);

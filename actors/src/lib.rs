@@ -11,5 +11,6 @@ pub mod detection;
 pub mod mailbox;
 pub mod observe;
 pub mod ports;
+pub mod response;
 pub mod supervise;
 pub mod worker;

@@ -2,16 +2,19 @@
 //!
 //! ```text
 //! node
-//! └─ detection
-//!    ├─ threats
-//!    └─ shard[i]
-//!       ├─ ensemble
-//!       ├─ features
-//!       └─ detectors ── forest, sequence, bayes, neighbours, users, labelled
+//! ├─ detection
+//! │  ├─ threats
+//! │  └─ shard[i]
+//! │     ├─ ensemble
+//! │     ├─ features
+//! │     └─ detectors ── forest, sequence, bayes, neighbours, users, labelled
+//! └─ response        (nodes of a cluster)
+//!    └─ forecaster
 //! ```
 //! A detector's exit is mended by its supervisor: its shard's entities and all batches on their way
 //! are elsewhere. Features, ensemble and threats hold batches that have no verdict yet, so their
-//! exits escalate at once: the node ends, and its next start goes on from the last barrier.
+//! exits escalate at once: the node ends, and its next start goes on from the last barrier. What is
+//! done with findings is never a reason to stop finding: its actors are started again for ever.
 
 use actors::detection::detector::Detector;
 use actors::detection::ensemble::EnsembleActor;
@@ -24,6 +27,7 @@ use actors::detection::{DetectorMessage, EnsembleMessage, FeaturesMessage};
 use actors::mailbox::{CreditedRef, Inbox};
 use actors::observe::{Directory, Observed};
 use actors::ports::{Buggify, Clock, Threads};
+use actors::response::forecaster::{Forecaster, ForecasterMessage, Hours};
 use actors::supervise::{Child, Context, Message, root};
 use actors::worker::Abandoned;
 use detection::calibration::Budget;
@@ -64,6 +68,29 @@ pub const DETECTORS: Policy = Policy {
     },
 };
 
+/// Comes back for ever: with such pauses there are never as many restarts within the window. Each
+/// goes on from what was kept in the hour before.
+pub const RESPONSE: Policy = Policy {
+    strategy: Strategy::OneForOne,
+    intensity: Intensity { restarts: 20, window: Duration::from_secs(60) },
+    backoff: Backoff {
+        first: Duration::from_secs(1),
+        factor: 2.0,
+        max: Duration::from_secs(300),
+        jitter: 0.5,
+        healthy: Duration::from_secs(600),
+    },
+};
+
+/// What a node's forecasts are made from, and where the forecaster is asked.
+#[derive(Clone)]
+pub struct Forecasts {
+    /// What was seen.
+    pub hours: Arc<dyn Hours>,
+    /// The forecaster.
+    pub inbox: Inbox<ForecasterMessage>,
+}
+
 /// What a node's detection is made of.
 #[derive(Clone)]
 pub struct Parts {
@@ -89,6 +116,8 @@ pub struct Parts {
     pub recorder: Arc<dyn Recorder>,
     /// Sees verdicts as they are made.
     pub watch: Arc<dyn Watch>,
+    /// What is forecast from; `None` outside of a cluster.
+    pub forecasts: Option<Forecasts>,
     /// Planted faults.
     pub buggify: Arc<dyn Buggify>,
     /// Where scoring is done, and what waits for disks.
@@ -112,8 +141,8 @@ pub struct Node {
     pub ended: JoinHandle<()>,
 }
 
-/// The declared tree.
-pub fn declared(shards: usize) -> Spec {
+/// The declared tree; `forecasts` for nodes of a cluster.
+pub fn declared(shards: usize, forecasts: bool) -> Spec {
     let detectors = DetectorKind::ALL.map(|kind| Spec::worker(kind.name()));
     let shard = |i: usize| {
         Spec::supervisor(
@@ -127,7 +156,11 @@ pub fn declared(shards: usize) -> Spec {
         )
     };
     let children = [Spec::worker("threats")].into_iter().chain((0..shards).map(shard));
-    Spec::supervisor("node", FRAGILE, [Spec::supervisor("detection", FRAGILE, children)])
+    let mut branches = vec![Spec::supervisor("detection", FRAGILE, children)];
+    if forecasts {
+        branches.push(Spec::supervisor("response", RESPONSE, [Spec::worker("forecaster")]));
+    }
+    Spec::supervisor("node", FRAGILE, branches)
 }
 
 /// The references of one shard, which outlive its actors' incarnations.
@@ -167,7 +200,9 @@ pub async fn start(parts: Parts) -> Result<Node, ractor::SpawnErr> {
             children
         })
     };
-    let (root, ended) = root("node", FRAGILE, vec![detection], context).await?;
+    let mut branches = vec![detection];
+    branches.extend(parts.forecasts.clone().map(|forecasts| response(forecasts, &parts)));
+    let (root, ended) = root("node", FRAGILE, branches, context).await?;
     Ok(Node { directory, shards: dealt_to, threats, abandoned, root, ended })
 }
 
@@ -185,6 +220,25 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.root.stop(None);
     }
+}
+
+fn response(forecasts: Forecasts, parts: &Parts) -> Child {
+    let (clock, threads) = (Arc::clone(&parts.clock), parts.threads);
+    Child::supervisor("response", RESPONSE, move || {
+        let (Forecasts { hours, inbox }, clock) = (forecasts.clone(), Arc::clone(&clock));
+        vec![Child::worker("forecaster", &inbox.clone(), move |place| {
+            let observed = Observed::new(Arc::clone(&clock), Default::default());
+            place.context.directory.attach(&place.path, observed.clone());
+            let actor = Forecaster {
+                hours: Arc::clone(&hours),
+                settings: forecast::Settings::default(),
+                clock: Arc::clone(&clock),
+                threads,
+                observed,
+            };
+            (actor, inbox.clone())
+        })]
+    })
 }
 
 fn threats_child(parts: &Parts, inbox: &Inbox<ThreatsMessage>) -> Child {

@@ -15,6 +15,7 @@ mod copies;
 mod engine;
 mod events;
 mod fetching;
+mod hours;
 mod ingest;
 mod keeper;
 pub mod limits;
@@ -25,28 +26,32 @@ mod view;
 
 pub use engine::Error;
 pub use events::read as read_events;
+pub use hours::history;
 pub use keeper::Bundles;
 pub use split::{Portion, Route, messages, split};
 pub use view::{ClusterView, Owner, Peer};
 
-use crate::assembly::Parts;
+use crate::assembly::{Forecasts, Parts};
 use crate::host::output::Output;
+use actors::mailbox::Inbox;
 use actors::ports::Threads;
+use actors::response::forecaster::{ForecasterMessage, Wanted};
 use carrying::Carrying;
 use checkpoints::Checkpoints;
 use cluster::fabric::{Answer, BoxFuture, Caller, Fabric, Lane, Who};
 use cluster::replication::Replication;
 use copies::Placing;
 use engine::{Engine, Making};
+use hours::Counted;
 use ingest::{Append, Ingest};
 use keeper::{Keeper, Shared};
-use limits::{APPENDS, JUDGED, SOURCE_BYTES, TAKEN};
+use limits::{APPENDS, FORECASTS, HEADS, JUDGED, PRICED, SOURCE_BYTES, TAKEN};
 use message::{Ask, Told};
 use regions::control_log::limits::WORKLOADS;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use store::Store;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 /// The data path of a node: answers on the data lane once it runs.
@@ -60,6 +65,10 @@ struct Running {
     store: Arc<Store>,
     threats: Arc<Replication>,
     checkpoints: Arc<Checkpoints>,
+    keeper: Arc<Keeper>,
+    processor_time: fn() -> Duration,
+    forecaster: Inbox<ForecasterMessage>,
+    forecasts: Semaphore,
     threads: Threads,
 }
 
@@ -79,6 +88,8 @@ pub struct Needs {
     pub threats: Arc<Replication>,
     /// How often what detection remembers of entities is taken and sent on.
     pub checkpoint_every: Duration,
+    /// How much processor time this process has used.
+    pub processor_time: fn() -> Duration,
 }
 
 impl Default for DataPath {
@@ -93,7 +104,8 @@ impl DataPath {
     /// # Errors
     /// When an actor gives up or the disk fails: the node has to end.
     pub async fn run(self: Arc<Self>, needs: Needs) -> Result<(), Error> {
-        let Needs { mut parts, store, output, fabric, view, threats, checkpoint_every } = needs;
+        let Needs { mut parts, store, output, fabric, view, threats, .. } = needs;
+        let Needs { checkpoint_every, processor_time, .. } = needs;
         let threads = parts.threads;
         let checkpoints = Arc::new(Checkpoints::open(Arc::clone(&store), threads)?);
         let (judged, placed) = mpsc::channel(JUDGED);
@@ -107,6 +119,9 @@ impl DataPath {
         ));
         keeper.resume(&parts.known);
         parts.recorder = Arc::new(Shared(Arc::clone(&keeper)));
+        let forecaster = Inbox::new();
+        let hours = Counted::of(&store, &fabric, &view, threads);
+        parts.forecasts = Some(Forecasts { hours: Arc::new(hours), inbox: forecaster.clone() });
         let mut placing = JoinSet::new();
         let (way, around) = (Arc::clone(&fabric), Arc::clone(&view));
         placing.spawn(Placing::new(way, around, Arc::clone(&threats)).run(placed));
@@ -122,7 +137,7 @@ impl DataPath {
         carries.spawn(carrying.run(carried));
         let making = Making {
             parts,
-            keeper,
+            keeper: Arc::clone(&keeper),
             store: Arc::clone(&store),
             threats: Arc::clone(&threats),
             view: Arc::clone(&view),
@@ -134,7 +149,19 @@ impl DataPath {
         let (engine, dealing) = Engine::start(making).await?;
         let ingest = Arc::new(Ingest { engine, fabric, view, under_way: Default::default() });
         // It runs once.
-        let _ = self.running.set(Running { ingest, store, threats, checkpoints, threads });
+        let forecasts = Semaphore::new(FORECASTS);
+        let running = Running {
+            ingest,
+            store,
+            threats,
+            checkpoints,
+            keeper,
+            processor_time,
+            forecaster,
+            forecasts,
+            threads,
+        };
+        let _ = self.running.set(running);
         tokio::select! {
             ended = dealing => ended,
             Some(ended) = carries.join_next() => match ended {
@@ -169,6 +196,8 @@ impl DataPath {
             | Ask::Checkpoint(_)
             | Ask::Held
             | Ask::Fetch { .. }
+            | Ask::HourHeads { .. }
+            | Ask::Hours(_)
                 if !is_node =>
             {
                 Told::Refused("this is between nodes".into())
@@ -184,6 +213,12 @@ impl DataPath {
             Ask::Checkpoint(part) => running.hold(part).await,
             Ask::Held => Told::Held(running.checkpoints.marks().into_iter().collect()),
             Ask::Fetch { workload, after } => running.part(workload, after).await,
+            Ask::HourHeads { after } => {
+                let heads = move |view: store::View| view.hour_heads(after, false, HEADS);
+                running.read(heads, Told::HourHeads).await
+            }
+            Ask::Hours(of) => running.read(move |view| view.hours(&of), Told::Hours).await,
+            Ask::Forecasts(wanted) => running.forecasts(wanted).await,
         }
     }
 }
@@ -228,14 +263,42 @@ impl Running {
         }
     }
 
-    async fn ledger(&self, source: String) -> Told {
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(store::View) -> store::Result<T> + Send + 'static,
+        told: impl FnOnce(T) -> Told,
+    ) -> Told {
         let store = Arc::clone(&self.store);
-        let known = self.threads.wait(move || keeper::known(&store, &source)).await;
-        match known {
-            Ok(Ok(entries)) => Told::Ledger(entries),
+        match self.threads.wait(move || read(store.view()?)).await {
+            Ok(Ok(found)) => told(found),
             Ok(Err(error)) => Told::Refused(error.to_string()),
             Err(error) => Told::Refused(error.to_string()),
         }
+    }
+
+    /// All that this process has used, by the events that it judged.
+    fn core_micros(&self) -> Option<f64> {
+        let events = self.keeper.judged();
+        let used = (self.processor_time)().as_secs_f64();
+        (events >= PRICED && used > 0.0).then(|| used * 1e6 / events as f64)
+    }
+
+    async fn forecasts(&self, wanted: Wanted) -> Told {
+        let Ok(_room) = self.forecasts.try_acquire() else {
+            return Told::Refused("others ask this node for forecasts: ask again".into());
+        };
+        let (reply, told) = oneshot::channel();
+        if self.forecaster.send(ForecasterMessage::Ask(wanted, reply)).is_err() {
+            return Told::Waits("this node's forecaster is starting".into());
+        }
+        match told.await {
+            Ok(outlooks) => Told::Forecasts { outlooks, core_micros: self.core_micros() },
+            Err(_) => Told::Refused("this node's forecaster failed: its log says why".into()),
+        }
+    }
+
+    async fn ledger(&self, source: String) -> Told {
+        self.read(move |view| keeper::known(&view, &source), Told::Ledger).await
     }
 }
 

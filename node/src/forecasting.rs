@@ -1,12 +1,23 @@
 //! Forecasts of tables of series: each window is fitted, forecast and written; what is critical is
 //! told, and how good the forecasts would have been.
 
+mod asking;
+pub mod needs;
+mod notes;
 pub mod table;
 
-use forecast::backtest::{Line, Origins, Report};
+pub use actors::response::forecaster::Wanted;
+pub use asking::{Heard, ask, of_state};
+pub use notes::notes;
+
+use forecast::backtest::{self, Line, Origins, Report};
+use forecast::forecaster::Judged;
 use forecast::series::Treated;
+use forecast::shift::{self, Shift};
+use forecast::strength::Strength;
+use forecast::windows::score::Scores;
 use forecast::windows::{self, Rule};
-use forecast::{Forecast, Grid, Model, Series, Settings, Treatment, backtest};
+use forecast::{Forecast, Grid, Model, Outlook, Series, Settings, Treatment};
 use std::fmt::Write as _;
 use table::Window;
 
@@ -59,6 +70,37 @@ pub struct Made {
     pub critical: Vec<windows::Window>,
     /// What was forecast from earlier origins, the earliest first.
     pub past: Vec<Forecast>,
+    /// How strong trend and seasons are.
+    pub strength: Option<Strength>,
+    /// Changes of level in the series, in order.
+    pub shifts: Vec<Shift>,
+    /// How earlier forecasts did as values came, by days ahead; where somebody kept account.
+    pub judged: Vec<Judged>,
+}
+
+impl Made {
+    /// What a forecaster tells of a subject.
+    ///
+    /// # Errors
+    /// What it gives as the reason when there is no forecast.
+    pub fn of(outlook: Outlook, hours: usize, rule: &Rule) -> Result<Self, String> {
+        let Outlook { subject, series, forecast, said, judged, strength, shifts } = outlook;
+        let forecast = forecast?.first(hours);
+        let critical = windows::critical(&forecast, &series, rule);
+        let window = Window::of(subject.to_string());
+        let treated = Treated::default();
+        Ok(Self {
+            window,
+            series,
+            treated,
+            forecast,
+            critical,
+            past: said,
+            strength,
+            shifts,
+            judged,
+        })
+    }
 }
 
 /// Forecasts one window.
@@ -67,17 +109,23 @@ pub struct Made {
 /// Any [`Error`].
 pub fn make(window: Window, request: &Request) -> Result<Made, Error> {
     let (series, treated) = window.series(request.grid, request.treatment)?;
-    let of = |series: &Series| Model::fit(series, &request.settings)?.forecast(series);
-    let forecast = of(&series).map_err(|error| Error::Model { name: window.name(), error })?;
+    let of = |series: &Series| {
+        let model = Model::fit(series, &request.settings)?;
+        Ok((model.forecast(series)?, model.strength()))
+    };
+    let (forecast, strength) =
+        of(&series).map_err(|error| Error::Model { name: window.name(), error })?;
     let critical = windows::critical(&forecast, &series, &request.rule);
     let mut past = Vec::new();
     if request.past {
         let places = (1..=PAST).rev();
         let places = places.filter_map(|k| series.len().checked_sub(k * request.settings.horizon));
         // Where too little was known there is no forecast to show.
-        past.extend(places.filter_map(|place| of(&series.until(place)).ok()));
+        past.extend(places.filter_map(|place| Some(of(&series.until(place)).ok()?.0)));
     }
-    Ok(Made { window, series, treated, forecast, critical, past })
+    let (strength, shifts) = (Some(strength), shift::all(&series));
+    let judged = Vec::new();
+    Ok(Made { window, series, treated, forecast, critical, past, strength, shifts, judged })
 }
 
 /// The header of what [`rows`] writes.
@@ -145,7 +193,8 @@ impl Backtested {
         horizons: &[usize],
     ) -> Result<(), Error> {
         let (series, _) = window.series(request.grid, request.treatment)?;
-        match backtest(&series, &request.settings, origins, horizons) {
+        let (settings, rule) = (&request.settings, &request.rule);
+        match backtest::with_rule(&series, settings, origins, horizons, rule) {
             Ok(report) => {
                 self.series += 1;
                 self.windows += report.windows;
@@ -158,6 +207,13 @@ impl Backtested {
             }
             Err(error) => Err(Error::Model { name: window.name(), error }),
         }
+    }
+
+    /// How right critical windows were, beside the same steps of the long season before.
+    pub fn critical(&self) -> Scores {
+        let mut all = Scores::default();
+        self.reports.iter().for_each(|report| all.add(&report.critical));
+        all
     }
 
     /// The lines of all, each measure the mean over the series that have it.

@@ -2,8 +2,10 @@
 //! stored, and after a kill the output is cut back to what the store knows of, so that nothing is
 //! told twice.
 
+mod hours;
 mod telling;
 
+pub use hours::Hours;
 pub use telling::{Kept, Teller, Telling};
 
 use crate::host::output::Output;
@@ -17,7 +19,8 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::{Commit, LedgerEntry, Store};
-use threat::{Threat, Timestamp};
+use telling::HOURS;
+use threat::{Counted, HourCounts, SourceId, Threat, Timestamp};
 
 /// Name of the checkpoint that holds the length of the output.
 pub const OUTPUT_CHECKPOINT: &str = "output/";
@@ -53,6 +56,8 @@ struct State {
     /// Where the ledger of each segment of a source ends.
     ends: BTreeMap<(usize, u64), u64>,
     teller: Teller,
+    /// What a finite run saw by hour so far.
+    hours: BTreeMap<(SourceId, i64, Counted), u64>,
 }
 
 impl StoreRecorder {
@@ -64,7 +69,8 @@ impl StoreRecorder {
         sources: Vec<String>,
         telling: Telling,
     ) -> Self {
-        let state = State { output, ends: BTreeMap::new(), teller: Teller::new(telling) };
+        let (ends, hours) = (BTreeMap::new(), BTreeMap::new());
+        let state = State { output, ends, teller: Teller::new(telling), hours };
         Self { store, run, sources, telling, state: Arc::new(Mutex::new(state)) }
     }
 
@@ -117,6 +123,22 @@ impl StoreRecorder {
         Ok(entries)
     }
 
+    /// What a record adds to the hours, and what is told of them. A finite run tells its whole
+    /// counts at its end, so that a file that is read again counts once.
+    fn hours(&self, record: &Record, state: &mut State) -> (Vec<HourCounts>, Vec<HourCounts>) {
+        let name = |id: SourceId| self.sources.get(id.0 as usize).map_or("?".into(), Clone::clone);
+        let of = |counts| Hours::default().of(counts, name);
+        if self.telling == Telling::AsTheyCome {
+            return (of(&record.hours), Vec::new());
+        }
+        for (key, count) in &record.hours {
+            if state.hours.len() < HOURS || state.hours.contains_key(key) {
+                *state.hours.entry(*key).or_default() += count;
+            }
+        }
+        (Vec::new(), if record.last { of(&state.hours) } else { Vec::new() })
+    }
+
     /// What a segment's ledger is kept under: a followed log has one for each of its files.
     fn ledger_name(&self, (source, segment): (usize, u64)) -> String {
         let name = self.sources.get(source).map_or("?", String::as_str);
@@ -137,6 +159,7 @@ impl StoreRecorder {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = state.teller.lines(&record);
         let ledger = self.ledger(&record, &mut state)?;
+        let (hours, told_hours) = self.hours(&record, &mut state);
         if let Some(output) = &mut state.output {
             match output.append(&lines) {
                 // Findings of a finite run are told last: whoever stopped reading them (`head`)
@@ -166,6 +189,8 @@ impl StoreRecorder {
             ledger,
             threats,
             examples: record.examples,
+            hours,
+            told_hours,
             durable: record.last || self.telling == Telling::AsTheyCome,
             ..Commit::default()
         };

@@ -13,11 +13,13 @@ use detection::calibration::Budget;
 use detection::ensemble::{thresholds, voters};
 use detection::incidents;
 use detection::tally::{BIN_WIDTH, Tally};
+use forecast::forecasters::Kept as Earlier;
+use forecast::{Forecasters, History, Outlook, Settings};
 use learning::sample::FIRST_BUNDLE_ROWS;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
-use threat::{Threat, Timestamp};
+use threat::{Counted, HourCounts, Threat, Timestamp};
 
 /// Entities that a report lists.
 const ENTITIES: usize = 20;
@@ -82,6 +84,7 @@ pub fn report(story: Story<'_>) -> RunReport {
         incidents,
         examples: kept.examples,
         timeline: timeline(&tally),
+        next: next(&kept.hours),
         histograms: histograms(&tally, bundle.as_deref(), &request.budget),
         bundle: bundle.as_deref().map(|b| bundle_report(b, &request.budget)),
         labelled: labelled(&tally),
@@ -100,6 +103,24 @@ pub fn report(story: Story<'_>) -> RunReport {
         top_entities: top_entities(&mut tally),
         threats,
     }
+}
+
+/// What comes after the hours of a run: of events, attacks and threats in all.
+fn next(counts: &BTreeMap<(i64, Counted), u64>) -> Vec<Outlook> {
+    let mut history = History::default();
+    for ((hour, counted), count) in counts {
+        let mut counts = HourCounts { hour: *hour, ..HourCounts::default() };
+        counts.add("", *counted, *count);
+        history.add(&counts);
+    }
+    let Some(last) = history.last() else { return Vec::new() };
+    let mut forecasters = Forecasters::new(Settings::default(), Earlier::new());
+    // The last hour may not be whole: a capture ends when it ends.
+    forecasters.step(&history, last, &mut Vec::new());
+    let mut outlooks =
+        forecasters.outlooks(|subject| subject.measure.class().is_none(), usize::MAX);
+    outlooks.retain(|outlook| outlook.forecast.is_ok());
+    outlooks
 }
 
 fn source(done: Done) -> SourceReport {

@@ -335,6 +335,7 @@ fn parts(
         }),
         recorder: Arc::new(recorder.clone()),
         watch: Arc::new(Nobody),
+        forecasts: None,
         buggify: Arc::clone(&request.buggify),
         threads: Threads::default(),
         clock: Arc::clone(clock),

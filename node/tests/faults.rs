@@ -151,7 +151,7 @@ impl Live {
         let begun = Instant::now();
         loop {
             let live = self.progress.directory.tree("node").unwrap();
-            let differences = flow::tree::diff(&declared(1), &live);
+            let differences = flow::tree::diff(&declared(1, false), &live);
             if differences.is_empty() {
                 return;
             }

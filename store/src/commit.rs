@@ -1,9 +1,9 @@
 //! The one write path: everything that a batch changed, in one transaction.
 
-use crate::tables::{checkpoints, counts, entities, examples, ledger, threats};
+use crate::tables::{checkpoints, counts, entities, examples, hours, ledger, threats};
 use crate::{Count, EntityState, LedgerEntry, Result};
 use redb::WriteTransaction;
-use threat::{Example, Threat, ThreatId};
+use threat::{Example, HourCounts, Threat, ThreatId};
 
 /// Everything that one batch, or several, changed. All of it is stored, or nothing.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,10 @@ pub struct Commit {
     pub entities: Vec<EntityState>,
     /// Entries of it to forget, by workload, kind and key; removed before `entities` are put.
     pub forget_entities: Vec<(u32, u8, u64)>,
+    /// What was seen by hour, to be added to what is there.
+    pub hours: Vec<HourCounts>,
+    /// What nodes told of their hours: of each count the greater one is kept.
+    pub told_hours: Vec<HourCounts>,
     /// Synced to the disk before [`Store::commit`](crate::Store::commit) returns. Otherwise a crash
     /// may lose it together with every later one, never a part of it.
     pub durable: bool,
@@ -53,6 +57,9 @@ pub(crate) fn apply(txn: &WriteTransaction, c: &Commit) -> Result<Committed> {
     }
     if !(c.entities.is_empty() && c.forget_entities.is_empty()) {
         entities::write(txn, &c.entities, &c.forget_entities)?;
+    }
+    if !(c.hours.is_empty() && c.told_hours.is_empty()) {
+        hours::write(txn, &c.hours, &c.told_hours)?;
     }
     let mut done = Committed::default();
     if !c.ledger.is_empty() {

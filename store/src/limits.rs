@@ -23,6 +23,13 @@ pub const ENTITY_BYTES: usize = 4_096;
 /// Bytes of a checkpoint's, source's or segment's name.
 pub const KEY_BYTES: usize = 4_096;
 
+/// Hours of nodes that are kept, the latest ones: ten weeks of a hundred nodes, with an hour of a
+/// few sources some 200 bytes.
+pub const HOURS: u64 = 1 << 18;
+
+/// Bytes of a page of hours that is read at once, about: it fits into a frame between nodes.
+pub const HOURS_PAGE_BYTES: usize = 1 << 20;
+
 /// Bytes of one model bundle.
 pub const BLOB_BYTES: usize = 256 << 20;
 

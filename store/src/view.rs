@@ -1,11 +1,11 @@
 //! Reading one consistent state, untouched by commits that come later.
 
 use crate::tables::{
-    blobs, bundles, checkpoints, counts, entities, examples, labels, ledger, meta, threats,
+    blobs, bundles, checkpoints, counts, entities, examples, hours, labels, ledger, meta, threats,
 };
 use crate::{Bundle, Count, EntityState, Ledger, Query, Result};
 use redb::ReadTransaction;
-use threat::{Example, Label, Threat, ThreatId};
+use threat::{Example, HourCounts, Label, Threat, ThreatId};
 
 /// The state as of one commit. Every record read is checked; one that is not as written is
 /// [`Error::Corrupt`](crate::Error::Corrupt).
@@ -83,6 +83,28 @@ impl View {
     /// The counts of a threat, by segment; their sum is what it was seen in all.
     pub fn counts(&self, id: ThreatId) -> Result<Vec<Count>> {
         counts::of(&self.txn, id)
+    }
+
+    /// Hands out what was seen by hour and node from one hour on, in order.
+    pub fn each_hour(&self, from: i64, f: impl FnMut(HourCounts)) -> Result<()> {
+        hours::each(&self.txn, from, f)
+    }
+
+    /// The hours of nodes that are there after one of them (or, `with` it, from it on), each with
+    /// the sum of its counts; at most `most`.
+    pub fn hour_heads(
+        &self,
+        after: Option<(i64, u64)>,
+        with: bool,
+        most: usize,
+    ) -> Result<Vec<(i64, u64, u64)>> {
+        hours::heads(&self.txn, after, with, most)
+    }
+
+    /// Of these hours of nodes those that are there, about
+    /// [`HOURS_PAGE_BYTES`](crate::limits::HOURS_PAGE_BYTES) at most.
+    pub fn hours(&self, of: &[(i64, u64)]) -> Result<Vec<HourCounts>> {
+        hours::some(&self.txn, of)
     }
 
     /// What became of a source's events.

@@ -15,7 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("regions", &["threat"]),
     ("forecast", &["threat"]),
     ("store", &["threat", "flow", "intake", "detection", "learning"]),
-    ("actors", &["threat", "flow", "intake", "detection", "learning", "store"]),
+    ("actors", &["threat", "flow", "intake", "detection", "learning", "forecast", "store"]),
     ("cluster", &["threat", "regions", "store"]),
     (
         "node",

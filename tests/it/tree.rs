@@ -6,7 +6,7 @@ use crate::workspace::root;
 #[test]
 fn the_declared_tree_is_the_golden_one() {
     let path = root().join("tests/golden/tree.txt");
-    let now = node::assembly::declared(2).to_string();
+    let now = node::assembly::declared(2, true).to_string();
     if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(&path, &now).unwrap();
     }

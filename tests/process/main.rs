@@ -19,6 +19,7 @@ mod joining;
 mod kills;
 mod label;
 mod nodes;
+mod outlook;
 mod quality;
 mod quiet;
 mod real_nodes;

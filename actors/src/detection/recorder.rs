@@ -2,7 +2,7 @@
 
 use crate::ports::{BoxFuture, Error};
 use std::collections::BTreeMap;
-use threat::{Example, SourceId, Threat, ThreatId, Timestamp};
+use threat::{Counted, Example, SourceId, Threat, ThreatId, Timestamp};
 
 /// One judged batch: the proof that each of its events has a verdict.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct Record {
     pub closed: Vec<Threat>,
     /// Examples of threats, with their number.
     pub examples: Vec<(ThreatId, u32, Example)>,
+    /// What there was in each hour of event time, by source.
+    pub hours: BTreeMap<(SourceId, i64, Counted), u64>,
     /// The greatest event time so far: what was closed, was closed by it.
     pub newest: Option<Timestamp>,
     /// The last record of a run.

@@ -185,6 +185,10 @@ impl Threats {
             verdicts: settled.verdicts,
         });
         state.record.new.extend(settled.new);
+        for ((hour, counted), count) in settled.hours {
+            let key = (settled.batch.source, hour, counted);
+            *state.record.hours.entry(key).or_default() += count;
+        }
         for (id, example) in settled.examples {
             let number = state.examples.entry(id).or_default();
             state.record.examples.push((id, *number, example));

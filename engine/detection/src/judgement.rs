@@ -5,14 +5,16 @@ use crate::calibration::Budget;
 use crate::ensemble::{settle, thresholds};
 use crate::explain::example;
 use crate::features::FeatureBatch;
-use crate::folding::{Folded, Folder};
+use crate::folding::{Folded, Folder, classify};
 use crate::rules::{CorrelationInput, Correlator, Released, Resequencer, RuleSet};
 use crate::tally::Tally;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use threat::entropy::mix64;
 use threat::limits::THREAT_EXAMPLES;
-use threat::{EntityId, EventBatch, EventClass, Example, Severity, SourceNames, ThreatId, Verdict};
+use threat::{
+    Counted, EntityId, EventBatch, EventClass, Example, Severity, SourceNames, ThreatId, Verdict,
+};
 
 /// Entities that rules spoke against: their events teach no model. Beyond this the oldest by id go.
 const SUSPECTS: usize = 65_536;
@@ -45,6 +47,14 @@ pub struct Settled {
     pub examples: Vec<(ThreatId, Example)>,
     /// The rows that may teach a model, in event order: features and place in them.
     pub lessons: Vec<(Arc<FeatureBatch>, u32)>,
+    /// What there was in each hour of event time, for forecasts.
+    pub hours: BTreeMap<(i64, Counted), u64>,
+}
+
+impl Settled {
+    fn count(&mut self, hour: i64, counted: Counted) {
+        *self.hours.entry((hour, counted)).or_default() += 1;
+    }
 }
 
 /// The machine behind the threats actor.
@@ -119,6 +129,7 @@ impl Judgement {
             new: Vec::new(),
             examples: Vec::new(),
             lessons: Vec::new(),
+            hours: BTreeMap::new(),
         };
         for judged in items {
             let event = &judged.features.batch.events[judged.verdict.event as usize];
@@ -131,6 +142,7 @@ impl Judgement {
                 }
             }
             self.tally.add(event, &verdict);
+            settled.count(event.time.hour(), Counted::Events(event.class()));
             if let Some(account) = event.user.as_ref() {
                 let window = &judged.features.windows[judged.place as usize];
                 self.tally.accounts.observe(account, event.time, window);
@@ -170,9 +182,12 @@ impl Judgement {
         settled: &mut Settled,
     ) {
         let event = &features.batch.events[verdict.event as usize];
+        let (hour, class) = (event.time.hour(), classify(verdict).0);
+        settled.count(hour, Counted::Attacks(class));
         let id = match self.folder.fold(event, verdict) {
             Folded::TurnedAway => return,
             Folded::New(id) => {
+                settled.count(hour, Counted::Threats(class));
                 settled.new.push(id);
                 id
             }

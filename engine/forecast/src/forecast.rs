@@ -70,6 +70,24 @@ impl Forecast {
         self.start.plus_secs(step as f64 * f64::from(self.step_secs))
     }
 
+    /// The first steps of it, at least one.
+    #[must_use]
+    pub fn first(mut self, steps: usize) -> Self {
+        let steps = steps.max(1);
+        let bounds = self.bands.iter_mut().flat_map(|band| [&mut band.low, &mut band.high]);
+        let floors = self.floors.iter_mut().map(|(_, values)| values);
+        bounds.chain(floors).for_each(|values| values.truncate(steps));
+        self.mean.truncate(steps);
+        self
+    }
+
+    /// The step that a time is in, if it is one of the forecast's.
+    pub fn step_of(&self, time: Timestamp) -> Option<usize> {
+        let step = (time.since(self.start) / f64::from(self.step_secs.max(1))).floor();
+        let known = step >= 0.0 && step < self.mean.len() as f64;
+        known.then_some(step as usize)
+    }
+
     /// The interval at any level between 0 and 1, in the units of the series.
     pub fn band(&self, level: f64) -> Band {
         Band::of(&self.spread, &self.mean, level.clamp(0.0, 1.0))

@@ -11,6 +11,9 @@
 
 pub mod backtest;
 pub mod forecast;
+pub mod forecaster;
+pub mod forecasters;
+pub mod history;
 pub mod limits;
 mod linear;
 pub mod member;
@@ -30,6 +33,9 @@ pub mod windows;
 
 pub use backtest::backtest;
 pub use forecast::{Band, Forecast, Method};
+pub use forecaster::Forecaster;
+pub use forecasters::{Forecasters, Outlook};
+pub use history::{History, Measure, Subject};
 pub use members::Kind;
 pub use model::{Model, Settings};
 pub use online::Online;

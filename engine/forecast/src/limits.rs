@@ -22,6 +22,10 @@ pub const VALUE: f64 = 1e100;
 /// Levels of intervals asked for at once, at most: no picture shows more.
 pub const LEVELS: usize = 16;
 
+/// Series that are forecast while they go on, at most: fitting takes some milliseconds each, a
+/// second an hour in all.
+pub const SUBJECTS: usize = 256;
+
 /// Steps of the long season, at most: a week of five minutes. Finer grids are for rates, not for
 /// forecasts of days.
 pub const LONG_SEASON: usize = 2_016;

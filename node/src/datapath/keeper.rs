@@ -8,13 +8,15 @@ use super::message::{Copies, Durability};
 use super::sharing::Sharing;
 use super::view::ClusterView;
 use crate::host::output::Output;
-use crate::recorder::{NEWEST_CHECKPOINT, OUTPUT_CHECKPOINT, Teller, Telling, keep_bundle};
+use crate::recorder::keep_bundle;
+use crate::recorder::{Hours, NEWEST_CHECKPOINT, OUTPUT_CHECKPOINT, Teller, Telling};
 use actors::detection::models::BundleKeeper;
 use actors::detection::recorder::{Record, Recorder};
 use actors::ports::{BoxFuture, Error, Threads};
 use cluster::replication::Replication;
 use detection::bundle::Bundle;
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use store::{Commit, LedgerEntry, Store};
 use threat::{Text, Threat, ThreatId};
@@ -69,6 +71,8 @@ pub struct Keeper {
     threads: Threads,
     /// The last job whose verdicts are on disk.
     recorded: watch::Sender<u64>,
+    /// Events whose verdicts are.
+    events: AtomicU64,
 }
 
 struct State {
@@ -77,6 +81,7 @@ struct State {
     /// Jobs that are dealt, each with those that came after it and have nothing to be judged.
     jobs: BTreeMap<u64, (Job, Vec<Judged>)>,
     shared: Sharing,
+    hours: Hours,
 }
 
 /// What the ledger of a source's events of one workload is kept under.
@@ -113,9 +118,17 @@ impl Keeper {
         threads: Threads,
     ) -> Self {
         let teller = Teller::new(Telling::AsTheyCome);
-        let state = State { output, teller, jobs: BTreeMap::new(), shared: Sharing::new(view) };
+        let hours = Hours { node: view.me(), region: view.region() };
+        let shared = Sharing::new(view);
+        let state = State { output, teller, jobs: BTreeMap::new(), shared, hours };
         let recorded = watch::Sender::new(0);
-        Self { store, threats, state: Mutex::new(state), judged, threads, recorded }
+        let (state, events) = (Mutex::new(state), AtomicU64::new(0));
+        Self { store, threats, state, judged, threads, recorded, events }
+    }
+
+    /// Events that were judged here since the start.
+    pub fn judged(&self) -> u64 {
+        self.events.load(Relaxed)
     }
 
     /// Goes on with threats that an earlier process told of.
@@ -187,6 +200,10 @@ impl Keeper {
         }
         let newest = record.newest.map(|t| t.micros().to_le_bytes().to_vec());
         checkpoints.extend(newest.map(|b| (NEWEST_CHECKPOINT.to_owned(), b)));
+        let hours = match &job {
+            Some((job, _)) => state.hours.of(&record.hours, |_| job.source.to_string()),
+            None => Vec::new(),
+        };
         let mut threats = record.threats;
         let closed: Vec<ThreatId> = record.closed.iter().map(|t| t.id).collect();
         threats.extend(record.closed);
@@ -203,11 +220,13 @@ impl Keeper {
                 ledger: ledger.clone(),
                 threats,
                 examples: record.examples,
+                hours,
                 durable: true,
                 ..Commit::default()
             };
             self.store.commit(&commit).map_err(failed)?;
         }
+        self.events.fetch_add(record.accounted.iter().map(|a| a.events).sum(), Relaxed);
         if let Some(number) = number {
             self.recorded.send_replace(number);
         }
@@ -220,12 +239,11 @@ impl Keeper {
     }
 }
 
-/// What a store knows of a source, by workload: one sum for each.
+/// What is known of a source, by workload: one sum for each.
 ///
 /// # Errors
 /// When the store fails.
-pub fn known(store: &Store, source: &str) -> Result<Vec<LedgerEntry>, store::Error> {
-    let view = store.view()?;
+pub fn known(view: &store::View, source: &str) -> Result<Vec<LedgerEntry>, store::Error> {
     let names = view.ledger_sources()?;
     let of = |name: &String| name.split_once('/').is_some_and(|(_, rest)| rest == source);
     let mut sums = Vec::new();

@@ -99,3 +99,22 @@ pub const FETCH_TIME: Duration = Duration::from_secs(5);
 
 /// Records set aside that an answer shows.
 pub const SHOWN: usize = 5;
+
+/// Hours of nodes whose sums are told at once, of some 15 bytes each.
+pub const HEADS: usize = 16_384;
+
+/// Hours of nodes that are asked for at once; the store gives about a megabyte of them.
+pub const ROWS: usize = 1_024;
+
+/// How long another node may take to tell what it counted.
+pub const HOURS_TIME: Duration = Duration::from_secs(2);
+
+/// Nodes that are asked what they counted in a minute: if none of them answers, the forecaster is
+/// held up for some seconds.
+pub const TEACHERS: usize = 4;
+
+/// Questions for forecasts that wait at a time: one of the past fits hundreds of models.
+pub const FORECASTS: usize = 4;
+
+/// Events that were judged before their cost is told: until then it is the cost of starting.
+pub const PRICED: u64 = 10_000;

@@ -3,10 +3,12 @@
 use super::events;
 use super::limits::PART_EVENTS;
 use super::split::Portion;
+use actors::response::forecaster::Wanted;
+use forecast::Outlook;
 use regions::threats::Record;
 use serde::{Deserialize, Serialize};
 use store::{EntityState, LedgerEntry};
-use threat::{Event, EventBatch, IntakeCounts, Text, codec};
+use threat::{Event, EventBatch, HourCounts, IntakeCounts, Text, codec};
 
 /// The format of the messages.
 const VERSION: u8 = 2;
@@ -98,6 +100,15 @@ pub enum Ask {
         /// After this entry, by kind and key; from the beginning without.
         after: Option<(u8, u64)>,
     },
+    /// Which hours of which nodes the node knows counts of.
+    HourHeads {
+        /// After this hour of this node; from the beginning without.
+        after: Option<(i64, u64)>,
+    },
+    /// What is known of these hours of these nodes.
+    Hours(Vec<(i64, u64)>),
+    /// What comes next.
+    Forecasts(Wanted),
 }
 
 /// A part of what an owner remembers of the entities of a workload.
@@ -174,6 +185,18 @@ pub enum Told {
     Held(Vec<(u32, (u64, u64))>),
     /// A part of a checkpoint.
     Part(Box<Checkpoint>),
+    /// Hours of nodes, in order, with the sums of their counts.
+    HourHeads(Vec<(i64, u64, u64)>),
+    /// What nodes counted.
+    Hours(Vec<HourCounts>),
+    /// What comes next.
+    Forecasts {
+        /// Of each subject that is wanted.
+        outlooks: Vec<Outlook>,
+        /// What an event has cost here so far, in microseconds of one core; nothing before there
+        /// were enough.
+        core_micros: Option<f64>,
+    },
 }
 
 /// What became of bytes.

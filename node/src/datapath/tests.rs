@@ -2,6 +2,7 @@
 
 mod accounts;
 mod entities;
+mod hours;
 mod view;
 
 use super::message::Durability;
@@ -128,6 +129,7 @@ impl World {
             learns: None,
             recorder: Arc::new(crate::recorder::Nowhere),
             watch,
+            forecasts: None,
             buggify: Arc::new(Off),
             threads: Threads::default(),
             clock: Arc::new(SystemClock::start()),
@@ -148,6 +150,7 @@ impl World {
             view,
             threats: shared,
             checkpoint_every: every,
+            processor_time: || Duration::from_secs(1),
         };
         Node { gate, threats, running: tokio::spawn(data.run(needs)) }
     }

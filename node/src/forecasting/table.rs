@@ -80,6 +80,12 @@ pub struct Window {
 }
 
 impl Window {
+    /// Of a series that came from no table.
+    pub const fn of(series: String) -> Self {
+        let origin = String::new();
+        Self { series, origin, times: Times::Utc, rows: Vec::new(), lines: Vec::new() }
+    }
+
     /// Its name and origin, for people.
     pub fn name(&self) -> String {
         match &*self.origin {
@@ -249,15 +255,20 @@ fn time(text: &str, grid: Grid) -> Result<(Timestamp, Times), String> {
     if let Ok(step) = text.parse::<i32>() {
         return Ok((grid.time_of(i64::from(step)), Times::Numbers));
     }
+    let time = instant(text).ok_or_else(|| {
+        format!("t is `{text}`: a number of steps, or a time such as 2026-03-01T14:00:00Z")
+    })?;
+    Ok((time, Times::Utc))
+}
+
+/// A time such as 2026-03-01T14:00:00Z; UTC where it says no zone.
+pub fn instant(text: &str) -> Option<Timestamp> {
     let utc = || {
         let local = text.parse::<civil::DateTime>().ok()?;
         Some(local.to_zoned(TimeZone::UTC).ok()?.timestamp())
     };
-    let time = text.parse::<jiff::Timestamp>().ok().or_else(utc);
-    let time = time.ok_or_else(|| {
-        format!("t is `{text}`: a number of steps, or a time such as 2026-03-01T14:00:00Z")
-    })?;
-    Ok((Timestamp::from_micros(time.as_microsecond()), Times::Utc))
+    let time = text.parse::<jiff::Timestamp>().ok().or_else(utc)?;
+    Some(Timestamp::from_micros(time.as_microsecond()))
 }
 
 /// A value; an empty one was not observed.

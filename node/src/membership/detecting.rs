@@ -7,6 +7,7 @@ use crate::assembly::Parts;
 use crate::datapath::{self, Bundles, Needs};
 use crate::host::SystemClock;
 use crate::host::output::Output;
+use crate::host::usage;
 use crate::recorder::{self, OUTPUT_CHECKPOINT};
 use crate::rollout;
 use crate::run::{LIVE_PATIENCE, MAX_SHARDS};
@@ -77,6 +78,8 @@ pub async fn detect(
         // The data path puts its own in its place.
         recorder: Arc::new(recorder::Nowhere),
         watch,
+        // So is what it forecasts from.
+        forecasts: None,
         buggify: Arc::new(Off),
         threads: Threads::default(),
         clock,
@@ -89,6 +92,7 @@ pub async fn detect(
         view: Arc::new(cluster_view(&running.member)),
         threats: Arc::clone(running.member.replication()),
         checkpoint_every: datapath::limits::CHECKPOINT_EVERY,
+        processor_time: usage::processor_time,
     };
     let (data, models) = (Arc::clone(&running.data), Arc::clone(&running.models));
     Ok(Box::pin(async move {

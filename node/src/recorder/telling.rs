@@ -3,7 +3,7 @@
 use crate::findings;
 use actors::detection::recorder::Record;
 use std::collections::BTreeMap;
-use threat::{Example, Severity, Threat, ThreatId};
+use threat::{Counted, Example, Severity, Threat, ThreatId};
 
 /// When findings are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,13 @@ pub struct Kept {
     pub threats: BTreeMap<ThreatId, Threat>,
     /// Their examples.
     pub examples: BTreeMap<ThreatId, Vec<Example>>,
+    /// What a finite run saw by hour of event time, of the latest [`HOURS`] such counts.
+    pub hours: BTreeMap<(i64, Counted), u64>,
 }
+
+/// Counts by hour that a run keeps: eleven years of hours of one class. Files with wrong years must
+/// not take memory.
+pub(super) const HOURS: usize = 100_000;
 
 /// Says which findings to tell.
 #[derive(Debug)]
@@ -55,6 +61,14 @@ impl Teller {
         }
         for threat in record.threats.iter().chain(&record.closed) {
             kept.threats.insert(threat.id, threat.clone());
+        }
+        if self.telling == Telling::AtTheEnd {
+            for ((_, hour, counted), count) in &record.hours {
+                *kept.hours.entry((*hour, *counted)).or_default() += count;
+            }
+            while kept.hours.len() > HOURS {
+                kept.hours.pop_first();
+            }
         }
         let mut out = String::new();
         let mut tell = |threat: &Threat, activity, examples: &[Example]| {

@@ -3,8 +3,10 @@
 
 use super::html::{head, style_alone};
 use super::words::{number, time, visible};
-use crate::forecasting::{Made, percent};
-use forecast::series::Treated;
+use crate::forecasting::needs::{Day, Upto};
+use crate::forecasting::{Made, notes, percent};
+use forecast::windows::Rule;
+use forecast::{Outlook, Settings};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use std::fmt::Write as _;
 
@@ -24,8 +26,9 @@ const RIGHT: f64 = 8.0;
 const TOP: f64 = 8.0;
 const BOTTOM: f64 = 22.0;
 
-/// The page; at most [`SHOWN`] series of those that are given, and of how many there are.
-pub fn page(made: &[Made], all: usize, subject: &str) -> String {
+/// The page; at most [`SHOWN`] series of those that are given, and of how many there are, with what
+/// the days will need where that is known.
+pub fn page(made: &[Made], all: usize, subject: &str, needs: &[Day]) -> String {
     let body = html! {
         header { div.hero {
             h1 { "What comes next" }
@@ -42,6 +45,7 @@ pub fn page(made: &[Made], all: usize, subject: &str) -> String {
                 }
                 span { i.p {} "what was forecast before" }
             }
+            @if !needs.is_empty() { (needed(needs)) }
             @for one in made { (series(one)) }
         }
     };
@@ -58,6 +62,59 @@ pub fn page(made: &[Made], all: usize, subject: &str) -> String {
         }
     }
     .into_string()
+}
+
+/// What comes next, in the report of a run; nothing where nothing is forecast.
+pub(super) fn section(next: &[Outlook]) -> Markup {
+    let hours = Settings::default().horizon;
+    let of = |outlook: &Outlook| Made::of(outlook.clone(), hours, &Rule::default()).ok();
+    let made: Vec<Made> = next.iter().filter_map(of).collect();
+    html! {
+        @if !made.is_empty() {
+            section #next aria-labelledby="next-h" {
+                h2 #next-h { "What comes next" }
+                p.sub {
+                    "The three days after the last whole hour, as far as the hours before tell: "
+                    @for (n, one) in made.iter().enumerate() {
+                        @if n > 0 { "; " }
+                        (day(one))
+                    }
+                    "." }
+                @for one in &made { (series(one)) }
+            }
+        }
+    }
+}
+
+/// The style of it.
+pub(super) fn style(next: &[Outlook]) -> &'static str {
+    if next.is_empty() { "" } else { OWN_STYLE }
+}
+
+/// The first day in a few words.
+fn day(made: &Made) -> String {
+    let day = made.series.grid().seasons().short;
+    let sum = |values: &[f64]| short(values.iter().take(day).sum());
+    let high = made.forecast.bands.first().map_or(&made.forecast.mean, |band| &band.high);
+    let name = visible(&made.window.name());
+    format!("{} {name} in the first day (up to {})", sum(&made.forecast.mean), sum(high))
+}
+
+fn needed(days: &[Day]) -> Markup {
+    let both = |of: Upto| format!("{} (up to {})", short(of.mean), short(of.high));
+    html! {
+        section.series {
+            h2 { "What it will need" }
+            table {
+                thead { tr { th { "day" } th { "analyst minutes" } th { "cores, busiest hour" }
+                    th { "events a second, busiest" } } }
+                tbody { @for day in days { tr {
+                    td { (day.day) } td { (both(day.analyst_minutes)) }
+                    td { (both(day.scoring_cores)) } td { (both(day.events_per_sec)) }
+                } } }
+            }
+        }
+    }
 }
 
 fn series(made: &Made) -> Markup {
@@ -88,41 +145,6 @@ fn series(made: &Made) -> Markup {
             }
         }
     }
-}
-
-/// What has to be known beside the numbers.
-pub fn notes(made: &Made) -> Vec<String> {
-    let mut notes = Vec::new();
-    if made.forecast.weak {
-        notes.push(format!(
-            "Weak: {} steps are too few to validate it in full.",
-            number(made.series.len() as u64)
-        ));
-    }
-    if let Some(shift) = made.forecast.shift {
-        notes.push(format!(
-            "The level went from {} to {} at {}; what was before is not used.",
-            short(shift.before),
-            short(shift.after),
-            time(shift.at)
-        ));
-    }
-    let Treated { gaps, duplicates, negatives, not_a_number } = made.treated;
-    let odd = [
-        (gaps, "steps without a row"),
-        (duplicates, "rows beyond the first of their step"),
-        (negatives, "negative values, taken as 0"),
-        (not_a_number, "rows without a value"),
-    ];
-    let odd: Vec<String> = odd
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, what)| format!("{} {what}", number(*count as u64)))
-        .collect();
-    if !odd.is_empty() {
-        notes.push(format!("Its rows: {}.", odd.join(", ")));
-    }
-    notes
 }
 
 /// A value with three digits that count.

@@ -11,6 +11,7 @@ mod incidents;
 mod plots;
 mod tables;
 
+use super::forecasts;
 use super::model::{RunReport, RunState};
 use super::words::{self, duration, number, percent, span, time, visible};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
@@ -55,13 +56,14 @@ pub fn page(report: &RunReport) -> String {
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(&report.sentence(), &policy, &nonce, ""))
+            (head(&report.sentence(), &policy, &nonce, forecasts::style(&report.next)))
             body {
                 a.skip href="#incidents" { "Skip to the incidents" }
                 (header(report))
                 main {
                     (incidents::section(report))
                     (charts::timeline(report))
+                    (forecasts::section(&report.next))
                     (tables::accounts(report))
                     (tables::entities(report))
                     (charts::scores(report))

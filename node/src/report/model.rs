@@ -5,6 +5,7 @@ pub use actors::detection::threats::Latency;
 use detection::drift::Drift;
 use detection::quality::Note;
 use detection::tally::AccountRisk;
+use forecast::Outlook;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use threat::verdict::Absence;
@@ -248,6 +249,9 @@ pub struct RunReport {
     pub examples: BTreeMap<ThreatId, Vec<Example>>,
     /// Events and threats over event time.
     pub timeline: Vec<Bucket>,
+    /// What the days after the last event may bring, where two days and more were read.
+    #[serde(default)]
+    pub next: Vec<Outlook>,
     /// How scores spread.
     pub histograms: Vec<Histogram>,
     /// The entities with most threats, most first.

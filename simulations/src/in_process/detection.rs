@@ -90,6 +90,8 @@ impl Detecting {
             // The data path puts its own in its place.
             recorder: Arc::new(recorder::Nowhere),
             watch: Arc::new(watch),
+            // So is what it forecasts from.
+            forecasts: None,
             buggify: Arc::new(Off),
             threads: Threads::Caller,
             clock,
@@ -103,6 +105,7 @@ impl Detecting {
                 view,
                 threats: Arc::clone(member.replication()),
                 checkpoint_every: self.checkpoint_every,
+                processor_time: || Duration::ZERO,
             };
             // As a node's main program does: without detection there is no node.
             if let Err(error) = self.data.run(needs).await {

@@ -8,6 +8,7 @@ pub mod checkpoints;
 pub mod counts;
 pub mod entities;
 pub mod examples;
+pub mod hours;
 pub mod labels;
 pub mod ledger;
 pub mod meta;
@@ -26,6 +27,7 @@ pub(crate) fn create(txn: &WriteTransaction) -> Result<()> {
     txn.open_table(counts::TABLE)?;
     txn.open_table(entities::TABLE)?;
     txn.open_table(examples::TABLE)?;
+    txn.open_table(hours::TABLE)?;
     txn.open_table(labels::TABLE)?;
     txn.open_table(blobs::TABLE)?;
     txn.open_table(bundles::TABLE)?;

@@ -1,0 +1,209 @@
+//! `watchfire forecast --threats`: what a cluster, or a node without one, says will come.
+
+use super::Arguments;
+use super::shown::{needs, show};
+use crate::asking::Asked;
+use ::forecast::windows::Rule;
+use ::forecast::{Grid, Measure, Outlook};
+use anyhow::{Context, Result, bail};
+use node::forecasting::needs::{Costs, days};
+use node::forecasting::{Heard, Made, Wanted, ask, header, of_state, rows, table};
+use node::report::forecasts::{SHOWN, page};
+use node::report::words::{number, time, visible};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// What an event costs where nobody has measured it, in microseconds of one core: about as much as
+/// this project's scoreboard has for flows with all detectors.
+const CORE_MICROS: f64 = 50.0;
+
+#[derive(clap::Args)]
+pub struct Seen {
+    /// Forecast what a cluster has seen, instead of a table
+    #[arg(long, conflicts_with_all = ["input", "backtest"])]
+    pub threats: bool,
+    /// Only what this region saw; without, all regions together
+    #[arg(long, value_name = "NAME", requires = "threats")]
+    region: Option<String>,
+    /// Only this class of threats (scan, brute_force, ...) or events (flow, dns, ...)
+    #[arg(long, value_name = "NAME", requires = "threats")]
+    class: Option<String>,
+    /// Only what came from this source
+    #[arg(long, value_name = "NAME", requires = "threats", conflicts_with = "region")]
+    source: Option<String>,
+    /// Hours to forecast, up to 72
+    #[arg(long, value_name = "N", requires = "threats", default_value_t = 72,
+        value_parser = clap::value_parser!(u8).range(1..=72))]
+    hours: u8,
+    /// File with nodes to ask and the operator's certificate
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "threats",
+        default_value = "watchfire-cluster/operator.toml"
+    )]
+    cluster: PathBuf,
+    /// Ask the node of this name
+    #[arg(long, value_name = "NAME", requires = "threats", conflicts_with = "state")]
+    node: Option<String>,
+    /// Ask the folder of state of `watchfire detect` instead of a cluster: this one, or the usual
+    #[arg(long, value_name = "FOLDER", requires = "threats", conflicts_with = "cluster")]
+    state: Option<Option<PathBuf>>,
+    /// Forecast as if it were this time, such as 2026-03-01T14:00:00Z
+    #[arg(long, value_name = "TIME", requires = "threats")]
+    until: Option<String>,
+    /// Minutes that an analyst needs for a new threat
+    #[arg(long, value_name = "N", requires = "threats", default_value_t = 15.0)]
+    minutes_per_threat: f64,
+    /// Microseconds of one core that an event costs; without, as the node has measured it
+    #[arg(long, value_name = "N", requires = "threats")]
+    core_micros: Option<f64>,
+    /// Percent of a core that may be busy
+    #[arg(long, value_name = "PERCENT", requires = "threats", default_value_t = 70.0)]
+    busy: f64,
+    /// How much faster events come in the busiest second of an hour than on average
+    #[arg(long, value_name = "FACTOR", requires = "threats", default_value_t = 3.0)]
+    peak: f64,
+}
+
+impl Seen {
+    fn wanted(&self) -> Result<Wanted> {
+        let until = self.until.as_deref().map(|text| {
+            let wrong = || format!("--until {text}: a time such as 2026-03-01T14:00:00Z");
+            table::instant(text).map(|time| time.hour()).with_context(wrong)
+        });
+        let (region, source) = (self.region.clone(), self.source.clone());
+        Ok(Wanted { region, source, class: self.class.clone(), until: until.transpose()? })
+    }
+
+    /// Asks, and says who was asked.
+    fn ask(&self, wanted: &Wanted) -> Result<(Heard, String)> {
+        if let Some(folder) = &self.state {
+            let path = crate::paths::state(folder.clone());
+            // A store that is not there would be made.
+            std::fs::metadata(&path).with_context(|| path.display().to_string())?;
+            let heard = of_state(&path, wanted).with_context(|| path.display().to_string())?;
+            return Ok((heard, path.display().to_string()));
+        }
+        crate::runtime()?.block_on(async {
+            let Asked { fabric, address } =
+                Asked::find(&self.cluster, self.node.as_deref()).await?;
+            match ask(&fabric, &address, wanted).await {
+                Ok(heard) => Ok((heard, self.node.clone().unwrap_or(address))),
+                Err(why) => bail!("{address}: {why}"),
+            }
+        })
+    }
+
+    fn costs(&self, measured: Option<f64>) -> Costs {
+        Costs {
+            minutes_per_threat: self.minutes_per_threat,
+            core_micros: self.core_micros.or(measured).unwrap_or(CORE_MICROS),
+            utilisation: self.busy / 100.0,
+            peak_to_mean: self.peak,
+        }
+    }
+}
+
+pub fn run(arguments: &Arguments, rule: &Rule) -> Result<ExitCode> {
+    let seen = &arguments.seen;
+    let wanted = seen.wanted()?;
+    let (Heard { outlooks, core_micros }, who) = seen.ask(&wanted)?;
+    let Some(first) = outlooks.first() else { bail!("{}", nothing(&wanted, &who)) };
+    let end = first.series.end();
+    let subjects: Vec<Measure> = outlooks.iter().map(|o| o.subject.measure).collect();
+    let (mut made, mut short) = (Vec::new(), Vec::new());
+    let mut places = Vec::new();
+    for (outlook, measure) in outlooks.into_iter().zip(subjects) {
+        let name = visible(&outlook.subject.to_string());
+        match Made::of(ordered(outlook, arguments)?, seen.hours.into(), rule) {
+            Ok(one) => {
+                places.push(measure);
+                made.push(one);
+            }
+            Err(why) => short.push(format!("{name}: {why}")),
+        }
+    }
+    let whole = |measure| places.iter().position(|m| *m == measure).and_then(|at| made.get(at));
+    let costs = seen.costs(core_micros);
+    let of = whole(Measure::Events(None)).zip(whole(Measure::Threats(None)));
+    let needed = match of {
+        Some((events, threats)) => days(events, threats, &costs)?,
+        None => Vec::new(),
+    };
+    if let Some(path) = &arguments.output {
+        let mut output = super::create(path)?;
+        let levels: Vec<f64> =
+            made.first().iter().flat_map(|m| &m.forecast.bands).map(|b| b.level).collect();
+        output.write_all(header(&levels).as_bytes())?;
+        for one in &made {
+            output.write_all(rows(one, Grid::HOURLY).as_bytes())?;
+        }
+        output.flush()?;
+    }
+    if let Some(path) = &arguments.report {
+        let shown = &made[..made.len().min(SHOWN)];
+        let text = page(shown, made.len(), &format!("what {who} has seen"), &needed);
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+    }
+    if arguments.output.is_none() {
+        println!("What {} has seen before {}:", visible(&who), time(end));
+        if !made.is_empty() {
+            show(&made, made.len())?;
+        }
+        short.iter().for_each(|why| println!("no forecast of {why}"));
+        if !needed.is_empty() {
+            needs(&needed)?;
+            println!("{}", basis(seen, &costs, core_micros));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// With the levels that are wanted.
+fn ordered(mut outlook: Outlook, arguments: &Arguments) -> Result<Outlook> {
+    let levels: Vec<f64> = arguments.levels.iter().map(|level| level / 100.0).collect();
+    if let Some(level) = levels.iter().find(|level| !(**level > 0.0 && **level < 1.0)) {
+        bail!("--levels: {}% is not between 0 and 100", level * 100.0);
+    }
+    if let Ok(forecast) = &mut outlook.forecast {
+        let has = |level: &f64| forecast.bands.iter().any(|band| band.level == *level);
+        // Those that the forecaster watches are adapted; others are as the model has them.
+        let own = levels.iter().filter(|l| !has(l)).map(|l| forecast.band(*l)).collect::<Vec<_>>();
+        forecast.bands.retain(|band| levels.contains(&band.level));
+        forecast.bands.extend(own);
+    }
+    Ok(outlook)
+}
+
+fn nothing(wanted: &Wanted, who: &str) -> String {
+    let Wanted { region, source, class, .. } = wanted;
+    let named = |what, name: &Option<String>| name.as_ref().map(|name| format!("{what} {name}"));
+    let named: Vec<String> =
+        [named("region", region), named("source", source), named("class", class)]
+            .into_iter()
+            .flatten()
+            .collect();
+    let of = if named.is_empty() { String::new() } else { format!(" of {}", named.join(", ")) };
+    format!(
+        "{who} has counted nothing{of} in the thirteen weeks before. An hour counts a quarter of \
+         an hour after its end; --until TIME forecasts from what is older"
+    )
+}
+
+/// What the needs are reckoned from.
+fn basis(seen: &Seen, costs: &Costs, measured: Option<f64>) -> String {
+    let source = match (seen.core_micros, measured) {
+        (Some(_), _) => "given",
+        (None, Some(_)) => "measured: all that the node has used, by event",
+        (None, None) => "assumed",
+    };
+    format!(
+        "reckoned with {} min for a new threat, {} us of a core for an event ({source}), {}% of a \
+         core busy, and peaks of {} times the mean",
+        costs.minutes_per_threat,
+        number(costs.core_micros.round() as u64),
+        seen.busy,
+        costs.peak_to_mean
+    )
+}
