@@ -28,7 +28,7 @@ pub fn show(made: &[Made], all: usize) -> Result<()> {
     )?;
     for one in made.iter().take(SERIES) {
         let forecast = &one.forecast;
-        let total: f64 = forecast.mean.iter().sum();
+        let total = forecast.sum(0..forecast.mean.len(), 0.0).expected;
         let first = forecast.bands.first();
         let high = first.map_or(&forecast.mean, |band| &band.high);
         let peak = (0..high.len()).max_by(|a, b| high[*a].total_cmp(&high[*b])).unwrap_or_default();
@@ -86,15 +86,15 @@ pub fn show(made: &[Made], all: usize) -> Result<()> {
 pub fn needs(days: &[Day]) -> Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{:<8} {:>20} {:>20} {:>20}", "needs", "analyst minutes", "cores", "events/s")?;
-    let both = |of: Upto| format!("{} up to {}", short(of.mean), short(of.high));
+    let told = |of: Upto| of.to_string();
     for day in days {
         writeln!(
             out,
             "day {:<4} {:>20} {:>20} {:>20}",
             day.day,
-            both(day.analyst_minutes),
-            both(day.scoring_cores),
-            both(day.events_per_sec)
+            told(day.analyst_minutes),
+            told(day.scoring_cores),
+            told(day.events_per_sec)
         )?;
     }
     Ok(())

@@ -4,7 +4,7 @@ use super::Arguments;
 use super::shown::{needs, show};
 use crate::asking::Asked;
 use ::forecast::windows::Rule;
-use ::forecast::{Grid, Measure, Outlook};
+use ::forecast::{Grid, Measure, Outlook, Series};
 use anyhow::{Context, Result, bail};
 use node::forecasting::needs::{Costs, days};
 use node::forecasting::{Heard, Made, Wanted, ask, header, of_state, rows, table};
@@ -109,6 +109,7 @@ pub fn run(arguments: &Arguments, rule: &Rule) -> Result<ExitCode> {
     let seen = &arguments.seen;
     let wanted = seen.wanted()?;
     let (Heard { outlooks, core_micros }, who) = seen.ask(&wanted)?;
+    let outlooks = without_repetition(outlooks);
     let Some(first) = outlooks.first() else { bail!("{}", nothing(&wanted, &who)) };
     let end = first.series.end();
     let subjects: Vec<Measure> = outlooks.iter().map(|o| o.subject.measure).collect();
@@ -158,6 +159,20 @@ pub fn run(arguments: &Arguments, rule: &Rule) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Without classes that are all there is: they are forecast as the whole is.
+fn without_repetition(outlooks: Vec<Outlook>) -> Vec<Outlook> {
+    let whole: Vec<(Measure, Series)> = outlooks
+        .iter()
+        .filter(|o| o.subject.measure.class().is_none())
+        .map(|o| (o.subject.measure, o.series.clone()))
+        .collect();
+    let repeats = |o: &Outlook| {
+        let measure = o.subject.measure;
+        measure.class().is_some() && whole.contains(&(measure.whole(), o.series.clone()))
+    };
+    outlooks.into_iter().filter(|o| !repeats(o)).collect()
 }
 
 /// With the levels that are wanted.

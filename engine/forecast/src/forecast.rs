@@ -3,7 +3,9 @@
 use crate::members::Kind;
 use crate::shift::Shift;
 use crate::spread::Spread;
+use crate::stats::{mean, quantile};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use threat::Timestamp;
 
 /// An interval at one level, by step.
@@ -38,6 +40,18 @@ pub struct Method {
     pub kind: Kind,
     /// Its weight; the weights of a forecast add up to 1.
     pub weight: f64,
+}
+
+/// What several steps may add up to.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sum {
+    /// What is expected: the mean, where points are what is as likely passed as not, which for rare
+    /// events is 0.
+    pub expected: f64,
+    /// The lower bound of its interval.
+    pub low: f64,
+    /// The upper bound of its interval.
+    pub high: f64,
 }
 
 /// What comes next, by step.
@@ -91,6 +105,27 @@ impl Forecast {
     /// The interval at any level between 0 and 1, in the units of the series.
     pub fn band(&self, level: f64) -> Band {
         Band::of(&self.spread, &self.mean, level.clamp(0.0, 1.0))
+    }
+
+    /// What the values of some steps add up to, with the interval at `level`; those beyond the
+    /// forecast count nothing.
+    pub fn sum(&self, steps: Range<usize>, level: f64) -> Sum {
+        let (first, last) = (steps.start.min(self.mean.len()), steps.end.min(self.mean.len()));
+        let points = &self.mean[first..last.max(first)];
+        let sums = self.spread.sums(first, points);
+        if sums.is_empty() {
+            // Nothing is known of how errors go together: as if they all did.
+            let band = self.band(level);
+            let over = |values: &[f64]| values[first..first + points.len()].iter().sum();
+            let each = points.iter().enumerate();
+            let expected = each.map(|(i, point)| self.spread.expected(first + i, *point)).sum();
+            let (low, high): (f64, f64) = (over(&band.low), over(&band.high));
+            return Sum { expected, low: low.min(expected), high: high.max(expected) };
+        }
+        let tail = (1.0 - level.clamp(0.0, 1.0)) / 2.0;
+        let expected = mean(&sums);
+        let at = |share: f64| quantile(&sums, share);
+        Sum { expected, low: at(tail).min(expected), high: at(1.0 - tail).max(expected) }
     }
 
     /// The probability that the value of a step is above `threshold`.

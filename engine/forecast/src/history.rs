@@ -28,6 +28,16 @@ impl Measure {
         }
     }
 
+    /// The same of all classes.
+    #[must_use]
+    pub const fn whole(self) -> Self {
+        match self {
+            Self::Events(_) => Self::Events(None),
+            Self::Attacks(_) => Self::Attacks(None),
+            Self::Threats(_) => Self::Threats(None),
+        }
+    }
+
     /// The class's stable name, where it is of one.
     pub const fn class(self) -> Option<&'static str> {
         match self {
@@ -128,7 +138,7 @@ impl History {
     }
 
     /// Of what was seen before an hour, at most [`SUBJECTS`] subjects: the widest, of equally wide
-    /// ones the busiest. Of two with the same counts only the wider one.
+    /// ones the busiest.
     pub fn subjects(&self, end: i64) -> BTreeSet<Subject> {
         let from = end.saturating_sub(fitted());
         let total = |hours: &BTreeMap<i64, u64>| -> u64 {

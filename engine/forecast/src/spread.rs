@@ -164,6 +164,31 @@ impl Spread {
         if all > 0.0 { least.max((passed + 0.5) / (all + 1.0)) } else { least }
     }
 
+    /// The mean of what a value may be, as each residual is as likely as any other.
+    pub(crate) fn expected(&self, step: usize, point: f64) -> f64 {
+        if self.signed.is_empty() {
+            return point;
+        }
+        let size = self.size(step);
+        let values = self.signed.iter().map(|residual| self.value(point, residual * size));
+        values.sum::<f64>() / self.signed.len() as f64
+    }
+
+    /// What as many values from step `first` on as there are points may add up to: a sum for each
+    /// stretch of that many residuals in a row on a past origin, ascending; none where no stretch
+    /// is as long.
+    pub(crate) fn sums(&self, first: usize, points: &[f64]) -> Vec<f64> {
+        let stretches = self.paths.iter().flat_map(|path| path.windows(points.len().max(1)));
+        let sum = |stretch: &[Option<f64>]| {
+            let each = points.iter().zip(stretch).enumerate();
+            each.map(|(i, (point, residual))| {
+                Some(self.value(*point, (*residual)? * self.size(first + i)))
+            })
+            .sum()
+        };
+        sorted(stretches.filter_map(sum))
+    }
+
     /// The value at a residual from `point`, kept within reach of the past.
     fn value(&self, point: f64, residual: f64) -> f64 {
         let (low, high) = self.range;

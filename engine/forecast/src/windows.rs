@@ -4,7 +4,7 @@ pub mod score;
 
 use crate::forecast::Forecast;
 use crate::series::Series;
-use crate::stats::median;
+use crate::stats::{mean, median};
 use serde::{Deserialize, Serialize};
 use threat::Timestamp;
 
@@ -67,16 +67,18 @@ pub struct Window {
     /// The probability that any step of the window passes its threshold, by how often errors as
     /// many steps in a row would have on past origins.
     pub probability: f64,
-    /// The sum of the points over the window.
+    /// The expected sum over the window.
     pub expected: f64,
     /// The expected sum of what is above the threshold, over the window.
     pub excess: f64,
-    /// The sum of the upper bounds over the window: what to be prepared for.
+    /// The upper bound of the sum over the window, at the level of the rule: what to be prepared
+    /// for.
     pub upper: f64,
 }
 
 /// What is usual at each step after a series: the median of that step of the short season over the
-/// latest four long seasons.
+/// latest four long seasons. Where that is not above 0, as of rare events, it is their mean, of the
+/// step or, where there were none, of all: a multiple of nothing would call anything critical.
 pub fn usual(series: &Series, steps: usize) -> Vec<f64> {
     let seasons = series.grid().seasons();
     let recent = series.since(series.len().saturating_sub(4 * seasons.long));
@@ -84,7 +86,19 @@ pub fn usual(series: &Series, steps: usize) -> Vec<f64> {
     for (at, value) in recent.values().iter().enumerate() {
         hours[(recent.phase() + at) % seasons.short].push(*value);
     }
-    let usual: Vec<f64> = hours.into_iter().map(median).collect();
+    let all = mean(recent.values());
+    let of = |values: Vec<f64>| {
+        let own = mean(&values);
+        let middle = median(values);
+        if middle > 0.0 || all <= 0.0 {
+            middle
+        } else if own > 0.0 {
+            own
+        } else {
+            all
+        }
+    };
+    let usual: Vec<f64> = hours.into_iter().map(of).collect();
     (0..steps).map(|step| usual[(recent.phase() + recent.len() + step) % seasons.short]).collect()
 }
 
@@ -116,13 +130,14 @@ pub fn critical(forecast: &Forecast, series: &Series, rule: &Rule) -> Vec<Window
     let thresholds = rule.threshold.by_step(series, forecast.mean.len());
     let high = forecast.band(rule.level).high;
     let windows = merged(&passing(&high, &thresholds), rule.gap);
-    windows.into_iter().map(|ends| window(forecast, &thresholds, &high, ends)).collect()
+    let of = |ends| window(forecast, &thresholds, rule.level, ends);
+    windows.into_iter().map(of).collect()
 }
 
 fn window(
     forecast: &Forecast,
     thresholds: &[f64],
-    high: &[f64],
+    level: f64,
     (first, last): (usize, usize),
 ) -> Window {
     let alone: Vec<f64> =
@@ -130,7 +145,7 @@ fn window(
     // Of equal ones the first.
     let later = |peak, step| if alone[step] > alone[peak] { step } else { peak };
     let peak = first + (0..alone.len()).fold(0, later);
-    let sum = |of: &dyn Fn(usize) -> f64| (first..=last).map(of).sum();
+    let sum = forecast.sum(first..last + 1, level);
     Window {
         start: forecast.time(first),
         end: forecast.time(last + 1),
@@ -138,9 +153,9 @@ fn window(
         last,
         peak,
         probability: forecast.probability_any_above(first, &thresholds[first..=last]),
-        expected: sum(&|step| forecast.mean[step]),
-        excess: sum(&|step| forecast.excess_above(step, thresholds[step])),
-        upper: sum(&|step| high[step]),
+        expected: sum.expected,
+        excess: (first..=last).map(|step| forecast.excess_above(step, thresholds[step])).sum(),
+        upper: sum.high,
     }
 }
 

@@ -1,7 +1,10 @@
 //! What the next days will ask of analysts and machines, from what is forecast.
 
 use super::Made;
+use crate::report::forecasts::short;
 use forecast::needs::{self, Error, Need, needs};
+use std::fmt;
+use std::ops::Range;
 
 /// What one threat and one event cost.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -25,6 +28,18 @@ pub struct Upto {
     pub high: f64,
 }
 
+impl fmt::Display for Upto {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let told = |value: f64| {
+            if value > 0.0 && value < LEAST { format!("under {LEAST}") } else { short(value) }
+        };
+        write!(f, "{} up to {}", told(self.mean), told(self.high))
+    }
+}
+
+/// Smaller needs are told as smaller.
+const LEAST: f64 = 0.01;
+
 /// What a day needs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Day {
@@ -46,35 +61,37 @@ const LEVEL: f64 = 0.8;
 /// # Errors
 /// [`Error::Cost`].
 pub fn days(events: &Made, threats: &Made, costs: &Costs) -> Result<Vec<Day>, Error> {
-    let of = |incidents_per_event| needs::Costs {
-        incidents_per_event,
+    let each = needs::Costs {
+        incidents_per_event: 1.0,
         minutes_per_incident: costs.minutes_per_threat,
         core_secs_per_event: costs.core_micros / 1e6,
         utilisation: costs.utilisation,
         peak_to_mean: costs.peak_to_mean,
     };
-    // Each new threat is one incident.
-    let minutes = needs(&threats.forecast, &of(1.0))?.analyst_minutes;
-    let load = needs(&events.forecast, &of(0.0))?;
+    // Refuses costs that are none, those of threats too.
+    let load = needs(&events.forecast, &each)?;
     let day = events.series.grid().seasons().short.max(1);
     let steps = events.forecast.mean.len().min(threats.forecast.mean.len());
     let of = |from: usize| {
         let steps = from..(from + day).min(steps);
+        let threats = threats.forecast.sum(steps.clone(), LEVEL);
+        let minutes = |threats: f64| threats.max(0.0) * costs.minutes_per_threat;
         Day {
             day: from / day + 1,
-            analyst_minutes: over(&minutes, steps.clone(), |a, b| a + b),
-            scoring_cores: over(&load.scoring_cores, steps.clone(), f64::max),
-            events_per_sec: over(&load.stream_events_per_sec, steps, f64::max),
+            analyst_minutes: Upto { mean: minutes(threats.expected), high: minutes(threats.high) },
+            scoring_cores: most(&load.scoring_cores, steps.clone()),
+            events_per_sec: most(&load.stream_events_per_sec, steps),
         }
     };
     Ok((0..steps).step_by(day).map(of).collect())
 }
 
-fn over(need: &Need, steps: std::ops::Range<usize>, join: impl Fn(f64, f64) -> f64) -> Upto {
+/// Of the step that needs most.
+fn most(need: &Need, steps: Range<usize>) -> Upto {
     let band = need.bands.iter().find(|band| band.level == LEVEL).or(need.bands.first());
     let high = band.map_or(&need.mean, |band| &band.high);
-    let all = |values: &[f64]| values[steps.clone()].iter().copied().fold(0.0, &join);
-    Upto { mean: all(&need.mean), high: all(high) }
+    let most = |values: &[f64]| values[steps.clone()].iter().copied().fold(0.0, f64::max);
+    Upto { mean: most(&need.mean), high: most(high) }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use super::html::{head, style_alone};
 use super::words::{number, time, visible};
-use crate::forecasting::needs::{Day, Upto};
+use crate::forecasting::needs::Day;
 use crate::forecasting::{Made, notes, percent};
 use forecast::windows::Rule;
 use forecast::{Outlook, Settings};
@@ -94,14 +94,13 @@ pub(super) fn style(next: &[Outlook]) -> &'static str {
 /// The first day in a few words.
 fn day(made: &Made) -> String {
     let day = made.series.grid().seasons().short;
-    let sum = |values: &[f64]| short(values.iter().take(day).sum());
-    let high = made.forecast.bands.first().map_or(&made.forecast.mean, |band| &band.high);
+    let level = made.forecast.bands.first().map_or(0.8, |band| band.level);
+    let sum = made.forecast.sum(0..day, level);
     let name = visible(&made.window.name());
-    format!("{} {name} in the first day (up to {})", sum(&made.forecast.mean), sum(high))
+    format!("{} {name} in the first day (up to {})", short(sum.expected), short(sum.high))
 }
 
 fn needed(days: &[Day]) -> Markup {
-    let both = |of: Upto| format!("{} (up to {})", short(of.mean), short(of.high));
     html! {
         section.series {
             h2 { "What it will need" }
@@ -109,8 +108,8 @@ fn needed(days: &[Day]) -> Markup {
                 thead { tr { th { "day" } th { "analyst minutes" } th { "cores, busiest hour" }
                     th { "events a second, busiest" } } }
                 tbody { @for day in days { tr {
-                    td { (day.day) } td { (both(day.analyst_minutes)) }
-                    td { (both(day.scoring_cores)) } td { (both(day.events_per_sec)) }
+                    td { (day.day) } td { (day.analyst_minutes) }
+                    td { (day.scoring_cores) } td { (day.events_per_sec) }
                 } } }
             }
         }
@@ -119,7 +118,7 @@ fn needed(days: &[Day]) -> Markup {
 
 fn series(made: &Made) -> Markup {
     let forecast = &made.forecast;
-    let total: f64 = forecast.mean.iter().sum();
+    let total = forecast.sum(0..forecast.mean.len(), 0.0).expected;
     let methods: Vec<String> = forecast
         .methods
         .iter()

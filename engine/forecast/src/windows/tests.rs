@@ -72,3 +72,25 @@ fn the_usual_is_known_by_hour() {
     assert!(forecast.probability_above(0, 1e9) < 0.01);
     assert!(forecast.probability_above(0, -1.0) > 0.99);
 }
+
+#[test]
+fn of_rare_events_not_everything_is_critical() {
+    // One event at noon of every other day.
+    let rare = |h: usize| f64::from(u8::from(h % 48 == 12));
+    let grid = crate::series::Grid::HOURLY;
+    let values = (0..28 * 24).map(rare).collect();
+    let series = Series::new(grid, grid.time_of(0), values).unwrap();
+    let usual = usual(&series, 24);
+    assert_eq!(usual[12], 0.5, "a median of none says nothing");
+    assert!((usual[3] - 1.0 / 48.0).abs() < 1e-9, "the mean of all hours");
+    let model = crate::Model::fit(&series, &crate::Settings::default()).unwrap();
+    let forecast = model.forecast(&series).unwrap();
+    let windows = critical(&forecast, &series, &Rule::default());
+    let steps: usize = windows.iter().map(|w| w.last - w.first + 1).sum();
+    assert!(steps <= 9, "{windows:?}");
+    // Points are 0 where an event is less likely than not; what they add up to is not.
+    let sum = forecast.sum(0..48, 0.8);
+    assert!((0.3..3.0).contains(&sum.expected), "{sum:?}");
+    assert!(sum.low <= sum.expected && sum.expected <= sum.high);
+    assert_eq!(forecast.sum(90..99, 0.8).expected, 0.0, "beyond the forecast");
+}
