@@ -1,7 +1,6 @@
 //! What happened in a run, as the harness saw it. Invariants read this and nothing else: never what
-//! the product says of itself.
-//!
-//! Every world writes the same entries. Nodes and clients are named by their place in the plan.
+//! the product says of itself. Every world writes the same entries. Nodes and clients are named by
+//! their place in the plan.
 
 use crate::plan::Micros;
 use regions::clock::Stamp;
@@ -153,6 +152,8 @@ pub enum What {
         /// Which.
         core: Vec<usize>,
     },
+    /// At healing: beats until enough voters, which fell silent before, believe each other again.
+    Owed(u32),
     /// A node is up.
     Up,
     /// A node is down.
@@ -342,8 +343,7 @@ pub enum What {
         /// Offset after the last event.
         end: u64,
     },
-    /// At the end: verdicts of a source and workload that are on a node's disk, of the events
-    /// between two offsets.
+    /// At the end: verdicts on a node's disk, of the events of a source between two offsets.
     Kept {
         /// The workload.
         workload: u32,

@@ -21,6 +21,7 @@ pub(crate) mod net;
 mod node;
 mod queue;
 mod raft;
+mod silences;
 mod targets;
 mod verdicts;
 
@@ -180,8 +181,9 @@ impl<'a> World<'a> {
                 if self.net.trouble(from, to).cut {
                     return;
                 }
-                if let Some(until) = self.nodes[to].paused {
-                    return self.push(until, Event::Deliver { to, from, life, left, body });
+                if self.nodes[to].paused.is_some() {
+                    let event = Event::Deliver { to, from, life, left, body };
+                    return self.nodes[to].held.push(event);
                 }
                 self.trace(1, to, from as u64);
                 self.with(to, |world, run| world.deliver(run, from, body));
@@ -190,15 +192,16 @@ impl<'a> World<'a> {
                 if self.nodes[node].life != life {
                     return;
                 }
-                if let Some(until) = self.nodes[node].paused {
-                    return self.push(until, Event::Timer { node, life, timer });
+                if self.nodes[node].paused.is_some() {
+                    return self.nodes[node].held.push(Event::Timer { node, life, timer });
                 }
                 self.trace(2, node, 0);
                 self.with(node, |world, run| world.on_timer(run, timer));
             }
             Event::FromClient { client, node, ticket, ask } => {
-                if let Some(until) = self.nodes[node].paused {
-                    return self.push(until, Event::FromClient { client, node, ticket, ask });
+                if self.nodes[node].paused.is_some() {
+                    let event = Event::FromClient { client, node, ticket, ask };
+                    return self.nodes[node].held.push(event);
                 }
                 self.trace(3, node, client as u64);
                 self.asked_by_client(client, node, ticket, ask);

@@ -3,7 +3,7 @@
 use super::{Case, Finding, Invariant};
 use crate::journal::What;
 use crate::plan::Micros;
-use cluster::coordinator::limits::QUIET;
+use cluster::coordinator::limits::{BEAT_EVERY, QUIET, ROUND_TIME};
 use std::time::Duration;
 
 pub(super) const INVARIANT: Invariant = Invariant {
@@ -16,7 +16,7 @@ pub(super) const INVARIANT: Invariant = Invariant {
 
 fn check(case: &Case<'_>) -> Finding {
     let Some(healed) = case.healed() else { return Finding::Held(0) };
-    let deadline = healed + case.bound + gathering(case, healed);
+    let deadline = healed + case.bound + gathering(case, healed).max(believing(case));
     if deadline > case.plan.end() {
         return Finding::Held(0);
     }
@@ -69,6 +69,19 @@ fn gathering(case: &Case<'_>, healed: Micros) -> Micros {
     if lost && started { QUIET.as_micros() as Micros } else { 0 }
 }
 
+/// Time beyond the bound until failures can be agreed on where links fell silent again and again
+/// before, and no voter can be spared: until enough of them believe each other, and have said so
+/// with their next beat, the leader moves nothing. It waits once more then, and has its round.
+fn believing(case: &Case<'_>) -> Micros {
+    let owed = case.entries().find_map(|(_, entry)| match entry.what {
+        What::Owed(beats) => Some(beats),
+        _ => None,
+    });
+    let Some(beats) = owed else { return 0 };
+    let time = BEAT_EVERY * (beats + 1) + QUIET + ROUND_TIME;
+    (time.as_micros() as Micros).saturating_sub(case.bound)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::test_bench::Bench;
@@ -97,5 +110,18 @@ mod tests {
         assert!(!bench.check(&INVARIANT).held(), "it is not known to last");
         bench.note(1, What::Acts { workloads: 32 });
         assert!(bench.check(&INVARIANT).held());
+    }
+
+    #[test]
+    fn voters_may_believe_each_other_first_where_none_can_be_spared() {
+        for (owed, held) in [(8, false), (16, true)] {
+            let mut bench = Bench::default();
+            bench.note(0, What::Acts { workloads: 32 });
+            bench.at(60_000_000).note(None, What::Owed(owed));
+            bench.note(None, What::Heals { core: vec![0, 1] });
+            bench.at(70_200_000).note(1, What::Acts { workloads: 32 });
+            bench.at(71_000_000).note(None, What::Doubt(String::new()));
+            assert_eq!(bench.check(&INVARIANT).held(), held, "{owed} beats");
+        }
     }
 }

@@ -65,10 +65,9 @@ impl World<'_> {
     pub(super) fn removed(&mut self, run: &Running, records: Vec<Record>) {
         let Some(floor) = Floor::of(run.log.settings()) else { return };
         let away = floor.away.contains(&run.id);
-        let counts = |id: &&u64| **id != run.id && !floor.away.contains(*id);
-        let present = run.log.nodes().present();
-        let others: BTreeSet<usize> =
-            present.keys().filter(counts).filter_map(|id| self.place_of(*id)).collect();
+        let others = run.log.nodes().present().keys().filter(|id| **id != run.id);
+        let others: Vec<(usize, bool)> =
+            others.filter_map(|id| Some((self.place_of(*id)?, !floor.away.contains(id)))).collect();
         for record in records {
             let has = |node: usize| {
                 let there = self.nodes[node].disk.threats.get(&record.id).map(|(known, _)| known);
@@ -76,9 +75,11 @@ impl World<'_> {
                 let gone = gone.map(|(known, _)| known);
                 there.into_iter().chain(gone).any(|known| has_all(known, &record))
             };
-            let lacks = others.iter().copied().find(|node| !has(*node));
-            // Who was away throws away what anybody else has.
-            let fine = if away { others.iter().any(|n| has(*n)) } else { lacks.is_none() };
+            let lacks = others.iter().find(|(node, counts)| *counts && !has(*node));
+            let lacks = lacks.map(|(node, _)| *node);
+            // Who was away throws away what anybody else has: another one that was away may be the
+            // last one left, since it took all of it back before those that count were lost.
+            let fine = if away { others.iter().any(|(n, _)| has(*n)) } else { lacks.is_none() };
             if !fine {
                 let node = lacks.unwrap_or(run.me);
                 let what = format!("threat {} was removed, and node {node} lacks it", record.id);

@@ -146,6 +146,7 @@ impl World<'_> {
         if !run.log.nodes().present().contains_key(&id) {
             return;
         }
+        self.nodes[run.me].heard[from].beat(self.now);
         let now = self.clock(run);
         if run.coordinator.hear(now, id, beat.clone()) {
             run.asking.urgent = true;

@@ -280,8 +280,14 @@ impl World<'_> {
 
     pub(super) fn resume(&mut self, node: usize) {
         if self.nodes[node].paused.is_some_and(|until| until <= self.now) {
+            let now = self.now;
             self.nodes[node].paused = None;
             self.note(node, What::Resumed);
+            self.nodes[node].heard.iter_mut().for_each(|heard| heard.excuse(now));
+            // Now, however long it was to stand still: without its timers it does not beat.
+            for event in std::mem::take(&mut self.nodes[node].held) {
+                self.push(now, event);
+            }
         }
     }
 
@@ -327,6 +333,10 @@ impl World<'_> {
                 self.resume(node);
             }
             self.nodes[node].disk.fails = false;
+        }
+        let owed = self.owed(&core);
+        if owed > 0 {
+            self.note(None, What::Owed(owed));
         }
         self.note(None, What::Heals { core });
     }

@@ -6,6 +6,7 @@ use super::detection::Detection;
 use super::disk::Disk;
 use super::gossip::Links;
 use super::raft::Raft;
+use super::silences::Heard;
 use super::{Event, START, Timer, World};
 use crate::journal::What;
 use crate::plan::{MILLI, Micros, Plan};
@@ -72,7 +73,12 @@ pub struct Node {
     pub down: bool,
     /// When its last life ended.
     pub ended: Micros,
+    /// Until when it stands still; it may be woken before.
     pub paused: Option<Micros>,
+    /// What came for it while it stood still, in this order.
+    pub held: Vec<Event>,
+    /// By place: how this life of it heard the others.
+    pub heard: Vec<Heard>,
     /// How fast its clock runs, and from where: true and local time.
     pub rate: f64,
     anchor: (Micros, f64),
@@ -91,6 +97,8 @@ impl Node {
             down: true,
             ended: 0,
             paused: None,
+            held: Vec::new(),
+            heard: Vec::new(),
             rate: 1.0,
             // Nodes were started at different times.
             anchor: (0, (seed % 1_000_000_000) as f64 + 10_000_000.0),
@@ -177,6 +185,7 @@ impl World<'_> {
         let (now, plan) = (self.now, self.plan);
         let node = &mut self.nodes[at];
         node.down = false;
+        node.heard = vec![Heard::from(now); plan.nodes.len()];
         node.disk.opened += 1;
         let local = node.local(now);
         let clocks = Arc::new(Local::default());
@@ -239,6 +248,8 @@ impl World<'_> {
             return;
         }
         (node.down, node.ended, node.paused) = (true, now, None);
+        // What a process has not read goes with it.
+        node.held.clear();
         node.life += 1;
         node.disk.fails = false;
         if power {
