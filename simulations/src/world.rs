@@ -229,7 +229,7 @@ impl<'a> World<'a> {
             Event::Resume { node } => self.resume(node),
             Event::Effect { node, workload, epoch } => self.received(node, workload, epoch),
             Event::Heal => self.heal(),
-            Event::EndOrder(fault) => self.order(fault, false),
+            Event::EndOrder(fault) => self.end_order(fault),
         }
     }
 

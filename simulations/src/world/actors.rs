@@ -55,7 +55,7 @@ impl World<'_> {
             self.note(run.me, What::ActorDown { path: PATHS[index] });
         }
         run.detection.voters[index] = Voter::Down;
-        run.detection.answers.retain(|(.., of)| *of != index);
+        let mut ended = vec![index];
         let (now, mut out) = (self.monotonic(run), Vec::new());
         let input = flow::supervision::Input::ChildExited { child: index, reason };
         run.detection.supervision.step(now, input, &mut out);
@@ -75,6 +75,7 @@ impl World<'_> {
                     for (child, path) in PATHS.into_iter().enumerate() {
                         if run.detection.voters[child] != Voter::Down {
                             self.note(run.me, What::ActorDown { path });
+                            ended.push(child);
                         }
                         run.detection.voters[child] = Voter::Down;
                         self.restart_actor(run, child, 20 * MILLI);
@@ -82,8 +83,12 @@ impl World<'_> {
                 }
             }
         }
-        let voter = voters(EventClass::Flow)[index];
-        self.gather(run, Input::Down { voter });
+        // Whoever waits for their answers hears that none comes.
+        run.detection.answers.retain(|(.., of)| !ended.contains(of));
+        for index in ended {
+            let voter = voters(EventClass::Flow)[index];
+            self.gather(run, Input::Down { voter });
+        }
     }
 
     fn restart_actor(&mut self, run: &mut Running, child: usize, after: Micros) {

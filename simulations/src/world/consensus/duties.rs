@@ -79,17 +79,29 @@ impl World<'_> {
     pub(in crate::world) fn order(&mut self, fault: usize, begins: bool) {
         let Action::Drain(Target::Region(name)) = &self.plan.faults[fault].action else { return };
         let command = orders::command(name, begins.then_some(Order::Drain));
-        let Some(node) = (0..self.nodes.len()).find(|n| self.nodes[*n].run.is_some()) else {
-            // Nobody leaves a drain standing since no node answered when it was to end.
-            if !begins {
-                self.push(self.now + ORDER_AGAIN, Event::EndOrder(fault));
-            }
-            return;
-        };
+        if !begins {
+            self.push(self.now + ORDER_AGAIN, Event::EndOrder(fault));
+        }
+        let Some(node) = self.first_that_runs() else { return };
         self.with(node, |world, run| {
             let request = Rc::new(own(run, command));
             world.asked(run, Asker::Own, Ask::Propose(request));
         });
+    }
+
+    /// Nobody leaves a drain standing since no node ran, or none led, when it was to end.
+    pub(in crate::world) fn end_order(&mut self, fault: usize) {
+        let Action::Drain(Target::Region(name)) = &self.plan.faults[fault].action else { return };
+        let runs = self.first_that_runs().and_then(|node| self.nodes[node].run.as_ref());
+        let known = runs.map(|run| orders::all(run.log.settings()));
+        let stands = known.is_none_or(|all| all.keys().any(|region| **region == **name));
+        if stands {
+            self.order(fault, false);
+        }
+    }
+
+    fn first_that_runs(&self) -> Option<usize> {
+        (0..self.nodes.len()).find(|n| self.nodes[*n].run.is_some())
     }
 }
 
