@@ -15,6 +15,7 @@ mod copies;
 mod engine;
 mod events;
 mod fetching;
+mod handled;
 mod hours;
 mod ingest;
 mod keeper;
@@ -115,7 +116,7 @@ impl DataPath {
             Arc::clone(&view),
             output,
             judged,
-            threads,
+            (threads, Arc::clone(&parts.clock)),
         ));
         keeper.resume(&parts.known);
         parts.recorder = Arc::new(Shared(Arc::clone(&keeper)));
@@ -292,7 +293,11 @@ impl Running {
             return Told::Waits("this node's forecaster is starting".into());
         }
         match told.await {
-            Ok(outlooks) => Told::Forecasts { outlooks, core_micros: self.core_micros() },
+            Ok(outlooks) => {
+                let core_micros = self.core_micros();
+                let minutes_per_threat = handled::minutes(&self.threats).await;
+                Told::Forecasts { outlooks, core_micros, minutes_per_threat }
+            }
             Err(_) => Told::Refused("this node's forecaster failed: its log says why".into()),
         }
     }

@@ -8,7 +8,7 @@ use ::forecast::{Grid, Measure, Outlook, Series};
 use anyhow::{Context, Result, bail};
 use node::forecasting::needs::{Costs, days};
 use node::forecasting::{Heard, Made, Wanted, ask, header, of_state, rows, table};
-use node::report::forecasts::{SHOWN, page};
+use node::report::forecasts::{SHOWN, page, short};
 use node::report::words::{number, time, visible};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,6 +16,10 @@ use std::process::ExitCode;
 /// What an event costs where nobody has measured it, in microseconds of one core: about as much as
 /// this project's scoreboard has for flows with all detectors.
 const CORE_MICROS: f64 = 50.0;
+
+/// Minutes of an analyst for a new threat where nobody has handled enough of them: a look at its
+/// evidence and a word on it.
+const MINUTES: f64 = 15.0;
 
 #[derive(clap::Args)]
 pub struct Seen {
@@ -52,9 +56,9 @@ pub struct Seen {
     /// Forecast as if it were this time, such as 2026-03-01T14:00:00Z
     #[arg(long, value_name = "TIME", requires = "threats")]
     until: Option<String>,
-    /// Minutes that an analyst needs for a new threat
-    #[arg(long, value_name = "N", requires = "threats", default_value_t = 15.0)]
-    minutes_per_threat: f64,
+    /// Minutes that an analyst needs for a new threat; without, as it took people so far
+    #[arg(long, value_name = "N", requires = "threats")]
+    minutes_per_threat: Option<f64>,
     /// Microseconds of one core that an event costs; without, as the node has measured it
     #[arg(long, value_name = "N", requires = "threats")]
     core_micros: Option<f64>,
@@ -95,10 +99,10 @@ impl Seen {
         })
     }
 
-    fn costs(&self, measured: Option<f64>) -> Costs {
+    fn costs(&self, measured: (Option<f64>, Option<f64>)) -> Costs {
         Costs {
-            minutes_per_threat: self.minutes_per_threat,
-            core_micros: self.core_micros.or(measured).unwrap_or(CORE_MICROS),
+            minutes_per_threat: self.minutes_per_threat.or(measured.0).unwrap_or(MINUTES),
+            core_micros: self.core_micros.or(measured.1).unwrap_or(CORE_MICROS),
             utilisation: self.busy / 100.0,
             peak_to_mean: self.peak,
         }
@@ -108,7 +112,8 @@ impl Seen {
 pub fn run(arguments: &Arguments, rule: &Rule) -> Result<ExitCode> {
     let seen = &arguments.seen;
     let wanted = seen.wanted()?;
-    let (Heard { outlooks, core_micros }, who) = seen.ask(&wanted)?;
+    let (Heard { outlooks, core_micros, minutes_per_threat }, who) = seen.ask(&wanted)?;
+    let measured = (minutes_per_threat, core_micros);
     let outlooks = without_repetition(outlooks);
     let Some(first) = outlooks.first() else { bail!("{}", nothing(&wanted, &who)) };
     let end = first.series.end();
@@ -126,7 +131,7 @@ pub fn run(arguments: &Arguments, rule: &Rule) -> Result<ExitCode> {
         }
     }
     let whole = |measure| places.iter().position(|m| *m == measure).and_then(|at| made.get(at));
-    let costs = seen.costs(core_micros);
+    let costs = seen.costs(measured);
     let of = whole(Measure::Events(None)).zip(whole(Measure::Threats(None)));
     let needed = match of {
         Some((events, threats)) => days(events, threats, &costs)?,
@@ -155,7 +160,7 @@ pub fn run(arguments: &Arguments, rule: &Rule) -> Result<ExitCode> {
         short.iter().for_each(|why| println!("no forecast of {why}"));
         if !needed.is_empty() {
             needs(&needed)?;
-            println!("{}", basis(seen, &costs, core_micros));
+            println!("{}", basis(seen, &costs, measured));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -207,16 +212,26 @@ fn nothing(wanted: &Wanted, who: &str) -> String {
 }
 
 /// What the needs are reckoned from.
-fn basis(seen: &Seen, costs: &Costs, measured: Option<f64>) -> String {
-    let source = match (seen.core_micros, measured) {
-        (Some(_), _) => "given",
-        (None, Some(_)) => "measured: all that the node has used, by event",
-        (None, None) => "assumed",
+fn basis(seen: &Seen, costs: &Costs, measured: (Option<f64>, Option<f64>)) -> String {
+    let source = |given: Option<f64>, measured: Option<f64>, how: &'static str| match given {
+        Some(_) => "given",
+        None if measured.is_some() => how,
+        None => "assumed",
     };
+    let minutes = source(
+        seen.minutes_per_threat,
+        measured.0,
+        "measured: from being taken to being closed, the median",
+    );
+    let micros = source(
+        seen.core_micros,
+        measured.1,
+        "measured: all that the node has used, by the events that it judged",
+    );
     format!(
-        "reckoned with {} min for a new threat, {} us of a core for an event ({source}), {}% of a \
-         core busy, and peaks of {} times the mean",
-        costs.minutes_per_threat,
+        "reckoned with {} min for a new threat ({minutes}), {} us of a core for an event \
+         ({micros}), {}% of a core busy, and peaks of {} times the mean",
+        short(costs.minutes_per_threat),
         number(costs.core_micros.round() as u64),
         seen.busy,
         costs.peak_to_mean

@@ -24,7 +24,7 @@ pub const TICK: Duration = Duration::from_secs(60);
 /// other nodes counted has gone around.
 pub const SETTLED: Duration = Duration::from_secs(15 * 60);
 
-/// Outlooks that one answer holds, of some 30 KB each: it fits into a frame between nodes.
+/// Outlooks that one answer holds, of some 60 KB each: it fits into a frame between nodes.
 pub const OUTLOOKS: usize = 48;
 
 /// What was seen, and where the forecaster keeps its state.
@@ -151,7 +151,7 @@ impl Forecaster {
         forecasters: &mut Forecasters,
         end: i64,
     ) -> Result<Vec<(Subject, Effect)>, ActorProcessingErr> {
-        let history = self.hours.read(end - forecast::history::fitted()).await?;
+        let history = self.hours.read(end.saturating_sub(forecast::history::fitted())).await?;
         let mut moved = std::mem::take(forecasters);
         let work = move || {
             let mut effects = Vec::new();

@@ -84,6 +84,14 @@ impl Forecast {
         self.start.plus_secs(step as f64 * f64::from(self.step_secs))
     }
 
+    /// What can be shown of it: points, and intervals as they were. No others can be told any more.
+    #[must_use]
+    pub fn shown(mut self) -> Self {
+        self.spread.forget();
+        self.floors = Vec::new();
+        self
+    }
+
     /// The first steps of it, at least one.
     #[must_use]
     pub fn first(mut self, steps: usize) -> Self {

@@ -105,6 +105,12 @@ impl Forecaster {
         self.model = Some(model);
         self.said.push_front(forecast);
         self.said.truncate(PAST + self.days.len());
+        for said in &mut self.said {
+            // All of it came: it is only shown from now on.
+            if said.step_of(series.end()).is_none() {
+                *said = said.clone().shown();
+            }
+        }
         self.fits += 1;
         effects.push(Effect::Fitted(why));
         Ok(())

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 pub struct Outlook {
     /// What it is of.
     pub subject: Subject,
-    /// What was seen, hour by hour.
+    /// What was seen, hour by hour: the latest four weeks of it.
     pub series: Series,
     /// What comes, as it should be shown; or why there is nothing to tell.
     pub forecast: Result<Forecast, String>,
@@ -28,6 +28,9 @@ pub struct Outlook {
     /// Changes of level in what was seen.
     pub shifts: Vec<Shift>,
 }
+
+/// Hours that are told: what is usual is told by four weeks.
+const TOLD: usize = 4 * 168;
 
 /// The forecaster of a subject, with what it has seen.
 #[derive(Clone, Debug)]
@@ -113,9 +116,9 @@ impl One {
         };
         Outlook {
             subject,
-            series: self.series.clone(),
+            series: self.series.since(self.series.len().saturating_sub(TOLD)),
             forecast,
-            said: self.forecaster.said().cloned().collect(),
+            said: self.forecaster.said().map(|said| said.clone().shown()).collect(),
             judged: self.forecaster.judged(),
             strength: self.forecaster.model().map(|model| model.strength()),
             shifts: shift::all(&self.series),
@@ -178,5 +181,14 @@ mod tests {
         let told = all.outlooks(|s| *s == Subject::all(Measure::Events(None)), 1).remove(0);
         assert!(told.forecast.unwrap_err().contains("30 steps are too few"));
         assert_eq!(told.series.len(), 30);
+        // What is told of many subjects has to fit into a frame between nodes.
+        let mut all = Forecasters::default();
+        for end in START + 24 * 60..START + 24 * 60 + 240 {
+            all.step(&history(24 * 70), end, &mut Vec::new());
+        }
+        let told = all.outlooks(|s| *s == Subject::all(Measure::Events(None)), 1).remove(0);
+        assert_eq!((told.series.len(), told.said.len()), (TOLD, 10));
+        let bytes = threat::codec::encode(1, &told).unwrap().len();
+        assert!(bytes < 70_000, "{bytes} bytes");
     }
 }

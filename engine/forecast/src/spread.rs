@@ -107,6 +107,12 @@ impl Spread {
         Self { scale, range, sizes, paths, signed, absolute }
     }
 
+    /// Without the residuals: there are no intervals any more, and little to be stored.
+    pub(crate) fn forget(&mut self) {
+        (self.sizes, self.signed, self.absolute) = (Vec::new(), Vec::new(), Vec::new());
+        self.paths = Vec::new();
+    }
+
     /// The bounds of the interval around `point` at a step that holds a value with probability
     /// `level`. They always hold the point.
     pub fn interval(&self, step: usize, point: f64, level: f64) -> (f64, f64) {

@@ -12,7 +12,7 @@ use crate::recorder::keep_bundle;
 use crate::recorder::{Hours, NEWEST_CHECKPOINT, OUTPUT_CHECKPOINT, Teller, Telling};
 use actors::detection::models::BundleKeeper;
 use actors::detection::recorder::{Record, Recorder};
-use actors::ports::{BoxFuture, Error, Threads};
+use actors::ports::{BoxFuture, Clock, Error, Threads};
 use cluster::replication::Replication;
 use detection::bundle::Bundle;
 use std::collections::BTreeMap;
@@ -115,10 +115,10 @@ impl Keeper {
         view: Arc<dyn ClusterView>,
         output: Option<Output>,
         judged: mpsc::Sender<Judged>,
-        threads: Threads,
+        (threads, clock): (Threads, Arc<dyn Clock>),
     ) -> Self {
         let teller = Teller::new(Telling::AsTheyCome);
-        let hours = Hours { node: view.me(), region: view.region() };
+        let hours = Hours { node: view.me(), region: view.region(), clock: Some(clock) };
         let shared = Sharing::new(view);
         let state = State { output, teller, jobs: BTreeMap::new(), shared, hours };
         let recorded = watch::Sender::new(0);
@@ -201,8 +201,11 @@ impl Keeper {
         let newest = record.newest.map(|t| t.micros().to_le_bytes().to_vec());
         checkpoints.extend(newest.map(|b| (NEWEST_CHECKPOINT.to_owned(), b)));
         let hours = match &job {
-            Some((job, _)) => state.hours.of(&record.hours, |_| job.source.to_string()),
-            None => Vec::new(),
+            // Others have counted what is accounted for already.
+            Some((job, _)) if !ledger.is_empty() => {
+                state.hours.of(&record.hours, |_| job.source.to_string())
+            }
+            _ => Vec::new(),
         };
         let mut threats = record.threats;
         let closed: Vec<ThreatId> = record.closed.iter().map(|t| t.id).collect();

@@ -118,3 +118,12 @@ pub const FORECASTS: usize = 4;
 
 /// Events that were judged before their cost is told: until then it is the cost of starting.
 pub const PRICED: u64 = 10_000;
+
+/// Threats, the gravest, of which is told how long people worked on them.
+pub const HANDLED: usize = 5_000;
+
+/// Fewer threats that were worked on say nothing of the next.
+pub const HANDLED_LEAST: usize = 5;
+
+/// What took longer than a shift was not worked on all the time.
+pub const HANDLED_MOST: Duration = Duration::from_secs(8 * 3_600);

@@ -196,6 +196,8 @@ pub enum Told {
         /// What an event has cost here so far, in microseconds of one core; nothing before there
         /// were enough.
         core_micros: Option<f64>,
+        /// Minutes that people worked on a threat; nothing before there were enough.
+        minutes_per_threat: Option<f64>,
     },
 }
 

@@ -20,6 +20,8 @@ pub struct Heard {
     pub outlooks: Vec<Outlook>,
     /// What an event has cost, in microseconds of one core, if that is known.
     pub core_micros: Option<f64>,
+    /// Minutes that people worked on a threat, if that is known.
+    pub minutes_per_threat: Option<f64>,
 }
 
 /// Asks the node that listens there.
@@ -30,7 +32,9 @@ pub async fn ask(fabric: &Fabric, address: &str, wanted: &Wanted) -> Result<Hear
     let body = encode(&Ask::Forecasts(wanted.clone()), &[]).map_err(|e| e.to_string())?;
     let told = fabric.ask(address, 0, Lane::Data, body, ANSWER_TIME).await;
     match decode_told(&told.map_err(|e| e.to_string())?) {
-        Ok(Told::Forecasts { outlooks, core_micros }) => Ok(Heard { outlooks, core_micros }),
+        Ok(Told::Forecasts { outlooks, core_micros, minutes_per_threat }) => {
+            Ok(Heard { outlooks, core_micros, minutes_per_threat })
+        }
         Ok(Told::Refused(why) | Told::Waits(why)) => Err(why),
         Ok(other) => Err(format!("it says {other:?}")),
         Err(error) => Err(error.to_string()),
@@ -47,5 +51,5 @@ pub fn of_state(path: &Path, wanted: &Wanted) -> Result<Heard, store::Error> {
     let mut forecasters = Forecasters::new(Settings::default(), Kept::new());
     forecasters.step(&history, end, &mut Vec::new());
     let outlooks = forecasters.outlooks(|subject| wanted.has(subject), OUTLOOKS);
-    Ok(Heard { outlooks, core_micros: None })
+    Ok(Heard { outlooks, core_micros: None, minutes_per_threat: None })
 }
