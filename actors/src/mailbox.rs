@@ -146,6 +146,22 @@ impl<M: Send + 'static> Inbox<M> {
         self.send_with(message, None).map_err(|(message, _)| Refused::Down(message))
     }
 
+    /// Sends what `make` gives at once and then in every period, until the actor is gone. What was
+    /// missed is left out.
+    pub fn tick(&self, period: Duration, make: impl Fn() -> M + Send + 'static) {
+        let inbox = self.clone();
+        tokio::spawn(async move {
+            let mut timer = tokio::time::interval(period);
+            timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+            loop {
+                timer.tick().await;
+                if inbox.send(make()).is_err() {
+                    break;
+                }
+            }
+        });
+    }
+
     /// Sends a request made around its reply port and waits for the answer.
     pub async fn call<R>(
         &self,

@@ -13,8 +13,8 @@ use node::report::words::{number, time, visible};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// What an event costs where nobody has measured it, in microseconds of one core: about as much as
-/// this project's scoreboard has for flows with all detectors.
+/// What an event costs where nobody has measured it, in microseconds of one core: some times the 6
+/// to 12 that the scoreboard has for flows judged from files, as nodes also carry and copy them.
 const CORE_MICROS: f64 = 50.0;
 
 /// Minutes of an analyst for a new threat where nobody has handled enough of them: a look at its

@@ -144,19 +144,8 @@ impl Actor for EnsembleActor {
         myself: ActorRef<Self::Msg>,
         inbox: Self::Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let ticking = inbox;
-        ticking.connect(myself.clone());
-        // The timer ends with the actor: sending to an actor that is gone ends the task.
-        tokio::spawn(async move {
-            let mut timer = tokio::time::interval(TICK);
-            timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
-            loop {
-                timer.tick().await;
-                if ticking.send(EnsembleMessage::Tick).is_err() {
-                    break;
-                }
-            }
-        });
+        inbox.connect(myself);
+        inbox.tick(TICK, || EnsembleMessage::Tick);
         Ok(State {
             gather: Gather::new(self.patience, self.breaker, 0),
             ensemble: Ensemble::new(self.budget),

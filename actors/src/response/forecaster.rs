@@ -205,19 +205,8 @@ impl Actor for Forecaster {
         myself: ActorRef<Self::Msg>,
         inbox: Self::Arguments,
     ) -> Result<State, ActorProcessingErr> {
-        let ticking = inbox;
-        ticking.connect(myself.clone());
-        // The timer ends with the actor: sending to an actor that is gone ends the task.
-        tokio::spawn(async move {
-            let mut timer = tokio::time::interval(TICK);
-            timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-            loop {
-                timer.tick().await;
-                if ticking.send(ForecasterMessage::Tick).is_err() {
-                    break;
-                }
-            }
-        });
+        inbox.connect(myself);
+        inbox.tick(TICK, || ForecasterMessage::Tick);
         let kept = self.hours.kept().await?;
         let forecasters = Forecasters::new(self.settings.clone(), kept);
         Ok(State { forecasters, view: View::default() })
