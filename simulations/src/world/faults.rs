@@ -305,6 +305,7 @@ impl World<'_> {
         disk.lost = true;
         self.nodes[node].disk = disk;
         self.nodes[node].id = self.ids;
+        self.is_another(node);
         self.note(node, What::Reborn);
         true
     }

@@ -100,16 +100,26 @@ impl World<'_> {
         run.links.times.bound(node.wall(self.now), local)
     }
 
-    /// Others who are members.
+    /// Others who are members. Who is none itself shares nothing: a node that lost its disk is
+    /// another one, which nobody knows of until it is in the log.
     pub(super) fn members(&mut self, run: &mut Running) {
+        let present = run.log.nodes().present();
+        let joined = present.contains_key(&run.id);
         for at in 0..self.nodes.len() {
-            let there = run.log.nodes().present().contains_key(&self.nodes[at].id);
-            let member = there && at != run.me;
+            let there = present.contains_key(&self.nodes[at].id);
+            let member = joined && there && at != run.me;
             if run.links.all[at].member != member {
                 run.links.all[at] = Link { member, ..Link::default() };
             }
         }
         self.settle(run);
+    }
+
+    /// A node is another one from now on, whom nobody knows.
+    pub(super) fn is_another(&mut self, node: usize) {
+        for running in self.nodes.iter_mut().filter_map(|other| other.run.as_mut()) {
+            running.links.all[node] = Link::default();
+        }
     }
 
     fn ids(&self, run: &Running, fits: impl Fn(&Link) -> bool) -> BTreeSet<u64> {
