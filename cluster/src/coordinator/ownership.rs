@@ -112,9 +112,9 @@ impl Ownership {
     /// has to be told.
     pub fn learn(&self, log: &ControlLog) -> Vec<(u32, u64)> {
         let me = self.0.me;
-        let new = {
+        let changed = {
             let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
-            (!table.is_of(log)).then(|| Table::of(log))
+            !table.is_of(log)
         };
         let mut given_up = Vec::new();
         let mut leases = self.leases();
@@ -143,9 +143,8 @@ impl Ownership {
         }
         drop(leases);
         self.caught_up(log.applied());
-        let changed = new.is_some();
-        if let Some(new) = new {
-            *self.0.table.write().unwrap_or_else(PoisonError::into_inner) = new;
+        if changed {
+            self.0.table.write().unwrap_or_else(PoisonError::into_inner).follow(log);
         }
         if changed || !given_up.is_empty() {
             self.tell();

@@ -39,25 +39,41 @@ pub(super) struct Table {
 }
 
 impl Table {
-    /// As the log says.
-    pub fn of(log: &ControlLog) -> Self {
-        let (nodes, mut new) = (log.nodes().present(), Self::default());
-        for (number, workload) in log.workloads().all() {
-            new.workloads.insert(*number);
-            new.shards.extend(workload.shards.iter().map(|shard| (*shard, *number)));
-            if let Some((id, node)) = workload.owner.and_then(|id| Some((id, nodes.get(&id)?))) {
-                let owned = Owned {
-                    workload: *number,
-                    node: id,
-                    name: node.name.to_string(),
-                    region: node.region.to_string(),
-                    address: node.address.to_string(),
-                    epoch: workload.epoch,
-                };
-                new.owned.insert(*number, Arc::new(owned));
+    /// Becomes what the log says. What it says already is not made anew: mostly one workload of all
+    /// has another owner.
+    pub fn follow(&mut self, log: &ControlLog) {
+        let (nodes, all) = (log.nodes().present(), log.workloads().all());
+        // A workload keeps its shards for its life.
+        if !self.workloads.iter().eq(all.keys()) {
+            self.workloads = all.keys().copied().collect();
+            self.shards.clear();
+            for (number, workload) in all {
+                self.shards.extend(workload.shards.iter().map(|shard| (*shard, *number)));
             }
+            self.owned.retain(|number, _| all.contains_key(number));
         }
-        new
+        for (number, workload) in all {
+            let owner = workload.owner.and_then(|id| Some((id, nodes.get(&id)?)));
+            let Some((id, node)) = owner else {
+                self.owned.remove(number);
+                continue;
+            };
+            let same = |known: &Arc<Owned>| {
+                (known.node, known.epoch) == (id, workload.epoch) && known.is_at(node)
+            };
+            if self.owned.get(number).is_some_and(same) {
+                continue;
+            }
+            let owned = Owned {
+                workload: *number,
+                node: id,
+                name: node.name.to_string(),
+                region: node.region.to_string(),
+                address: node.address.to_string(),
+                epoch: workload.epoch,
+            };
+            self.owned.insert(*number, Arc::new(owned));
+        }
     }
 
     /// Whether the log says the same. Asked ten times a second.
@@ -82,7 +98,6 @@ impl Table {
             }
             named.extend(node.map(|_| id));
         }
-        // A workload keeps its shards for its life.
         let numbers = self.workloads.iter().eq(all.keys());
         owned.next().is_none() && numbers
     }
