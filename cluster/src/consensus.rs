@@ -26,6 +26,8 @@ pub use network::Responder;
 pub use node::{Consensus, Options, Role, Status};
 pub use profile::Profile;
 pub use runtime::{seed_process, seed_thread};
+#[cfg(any(test, feature = "sim"))]
+pub use storage::Kept;
 pub use storage::{Fatal, History, Logged, Promise, Slowest, Storage, Watch};
 pub use types::NodeId;
 pub use wire::{Answering, Peer, Wire, WireError};

@@ -34,6 +34,8 @@ struct Inner {
     fail_sync: bool,
     ignore_sync: bool,
     syncs: u64,
+    /// Writes, syncs and length changes so far.
+    changes: u64,
 }
 
 /// A disk that outlives the stores on it.
@@ -54,6 +56,7 @@ impl SimDisk {
             fail_sync: false,
             ignore_sync: false,
             syncs: 0,
+            changes: 0,
         })))
     }
 
@@ -117,6 +120,11 @@ impl SimDisk {
     /// Whether everything that was written was synced.
     pub fn is_synced(&self) -> bool {
         self.lock().unsynced.is_empty()
+    }
+
+    /// Writes, syncs and length changes so far: while it stays, so does what a power cut leaves.
+    pub fn changes(&self) -> u64 {
+        self.lock().changes
     }
 
     /// Syncs done so far.
@@ -193,6 +201,7 @@ impl Inner {
 
     /// Counts an operation and says whether the power is on for it.
     fn step(&mut self) -> Result<()> {
+        self.changes += 1;
         match self.cut_in {
             Some(0) => self.off = true,
             Some(n) => self.cut_in = Some(n - 1),

@@ -16,6 +16,8 @@
 mod folding;
 mod frame;
 mod history;
+#[cfg(any(test, feature = "sim"))]
+mod kept;
 mod log_disk;
 mod log_store;
 mod log_writer;
@@ -25,6 +27,8 @@ mod stored;
 mod worker;
 
 pub use history::{History, Logged};
+#[cfg(any(test, feature = "sim"))]
+pub use kept::Kept;
 pub(super) use log_store::LogStore;
 pub(super) use state_machine::StateMachine;
 pub(super) use stored::Stored;
@@ -101,31 +105,6 @@ pub enum Promise {
         /// For whom.
         candidate: u64,
     },
-}
-
-impl Promise {
-    /// Whether files as they would be found after a power cut keep it. They are opened as at a
-    /// start, so give copies.
-    ///
-    /// # Errors
-    /// As [`store::database::Database::with_backend`].
-    #[cfg(any(test, feature = "sim"))]
-    pub fn is_kept_by(self, [log, journal]: [impl StorageBackend; 2]) -> store::Result<bool> {
-        let (alive, _closed) = mpsc::channel(1);
-        let log = log_disk::LogDisk::with_backend(log, alive)?;
-        let journal = Journal::with_backend(journal, JOURNAL_AREA_SIMULATED)?;
-        let slowest = Slowest::default();
-        let fatal = Fatal::new(|_| ());
-        let (vote, last) = LogStore::load(log, journal, Place::Task { slowest }, fatal)?.kept();
-        let term = vote.map_or(0, |vote| vote.leader_id.term);
-        Ok(match self {
-            // Under a later leader the log may have been cut back since.
-            Self::Log { term: of, index } => term > of || last >= Some(index),
-            Self::Vote { term: of, candidate } => {
-                term > of || vote.is_some_and(|v| (term, v.leader_id.node_id) == (of, candidate))
-            }
-        })
-    }
 }
 
 /// What openraft is told.

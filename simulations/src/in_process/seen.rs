@@ -5,7 +5,7 @@ use super::net::{Shared, lock};
 use crate::agreed::Agreed;
 use crate::journal::{Journal, What};
 use crate::plan::Plan;
-use cluster::consensus::{Promise, Watch};
+use cluster::consensus::{Kept, Promise, Watch};
 use regions::control_log::{ControlLog, Reply, Request};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -87,17 +87,26 @@ pub struct Sees {
     /// Those of the log and of its journal.
     disks: [SimDisk; 2],
     promised: AtomicU64,
+    looked: Mutex<Looked>,
 }
 
-/// One of so many promises of the log is looked up on the disks, which takes a millisecond; of
-/// votes each, and all while something is written and not synced.
+/// What the disks kept when they were looked into last, and how often they had changed then.
+#[derive(Default)]
+struct Looked {
+    changes: [u64; 2],
+    kept: Option<Kept>,
+}
+
+/// One of so many promises of the log is looked up on the disks when they have changed, which takes
+/// a millisecond; of votes each, and all while something is in the journal and not synced.
 const LOOKED_UP: u64 = 64;
 
 impl Sees {
     /// `applied` is up to where its state was when it was opened.
     pub fn new(all: Arc<Mutex<Seen>>, node: usize, applied: u64, disks: [SimDisk; 2]) -> Self {
         let chain = Mutex::new(seen(&all).agreed.chain_at(applied));
-        Self { seen: all, node, chain, disks, promised: AtomicU64::new(0) }
+        let (promised, looked) = (AtomicU64::new(0), Mutex::default());
+        Self { seen: all, node, chain, disks, promised, looked }
     }
 
     fn chain(&self) -> MutexGuard<'_, u64> {
@@ -109,15 +118,20 @@ impl Sees {
     /// R4: what others rely on survives if the power goes right now.
     fn keeps(&self, promise: Promise) -> bool {
         let number = self.promised.fetch_add(1, Ordering::Relaxed);
-        let synced = self.disks.iter().all(SimDisk::is_synced);
-        let is_vote = matches!(promise, Promise::Vote { .. });
-        if synced && !is_vote && !number.is_multiple_of(LOOKED_UP) {
-            return true;
+        let changes = self.disks.each_ref().map(SimDisk::changes);
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.kept.is_none() || looked.changes != changes {
+            let is_vote = matches!(promise, Promise::Vote { .. });
+            let synced = self.disks[1].is_synced();
+            if synced && !is_vote && !number.is_multiple_of(LOOKED_UP) {
+                return true;
+            }
+            let copies = self.disks.each_ref().map(|disk| disk.as_synced().backend());
+            // Files that cannot be opened keep nothing.
+            *looked = Looked { changes, kept: Kept::of(copies).ok() };
         }
         seen(&self.seen).promises += 1;
-        let copies = [self.disks[0].as_synced(), self.disks[1].as_synced()];
-        // Files that cannot be opened keep nothing.
-        promise.is_kept_by(copies.map(|disk| disk.backend())).unwrap_or(false)
+        looked.kept.is_some_and(|kept| kept.keeps(promise))
     }
 }
 
