@@ -1,7 +1,8 @@
 //! The in-process world: the very parts of which a node's process is made (consensus by openraft,
 //! replication, coordination, the fabric with TLS, redb), each node on a runtime of its own with a
 //! clock that stands still, over links and disks that the plan breaks. All on one thread, in turns
-//! of one [`net::TICK`], so that the same plan gives the same run.
+//! of one [`net::TICK`], or of some where nothing arrives ([`net::LAG`]), so that the same plan
+//! gives the same run.
 //!
 //! Other than sockets and files, nothing is replaced: the ports are [`cluster::fabric::Transport`],
 //! redb's `StorageBackend` ([`store::sim`]), the wall clock and the clock of leases. A process that
@@ -21,6 +22,7 @@ mod setting_up;
 mod strangers;
 mod stream;
 mod trust;
+mod turns;
 
 use crate::experiment::Moment;
 use crate::journal::What;
@@ -29,11 +31,11 @@ use crate::world::{NodeState, Outcome};
 use clients::{Around, FOUNDER};
 use cluster::coordinator::Fences;
 use host::{CLUSTER, Clients, Common, Host};
-use net::{Net, TICK, lock};
+use net::{Net, lock};
 use regions::threats::Handling;
 use seen::{Seen, seen};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use strangers::Strangers;
 use threat::entropy::mix64;
@@ -80,6 +82,8 @@ pub struct InProcess {
     sink: Fences,
     /// Requests of the world itself.
     requests: u64,
+    /// Nodes that have a turn now.
+    woken: Vec<bool>,
 }
 
 /// Runs a plan.
@@ -158,6 +162,7 @@ impl InProcess {
             paused_at: vec![0; nodes],
             sink: Fences::default(),
             requests: 0,
+            woken: vec![false; nodes],
         })
     }
 
@@ -172,43 +177,6 @@ impl InProcess {
 
     fn broken(&self, invariant: &'static str, who: usize, what: String) {
         self.note(who, What::Broken { invariant, what });
-    }
-
-    /// Goes on by one tick: what is due arrives, then each process has its turn.
-    fn tick(&mut self) {
-        self.now += TICK;
-        let began = seen(&self.common.seen).began.unwrap_or_default();
-        lock(&self.common.net).advance(began + self.now);
-        for host in &mut self.hosts {
-            host.step(&self.common.net);
-        }
-        self.clients.step(&self.common.net);
-        for at in 0..self.hosts.len() {
-            let told = &self.hosts[at].told;
-            let failed = told.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let fatal = told.fatal.swap(false, Ordering::Relaxed);
-            if self.hosts[at].is_up() && (fatal || failed.is_some()) {
-                let restart = self.faults.disk_restart.remove(&at);
-                if restart.is_some() {
-                    self.note(at, What::Sometimes("disk-error-ended-node"));
-                }
-                self.end(at, false, restart.unwrap_or(Some(AGAIN)));
-            }
-        }
-        while let Some((&(at, order), _)) = self.due.first_key_value() {
-            if at > self.now {
-                break;
-            }
-            if let Some(due) = self.due.remove(&(at, order)) {
-                self.happens(due);
-            }
-        }
-    }
-
-    fn run_until(&mut self, end: Micros) {
-        while self.now < end {
-            self.tick();
-        }
     }
 
     fn happens(&mut self, due: Due) {

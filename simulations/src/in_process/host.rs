@@ -70,6 +70,8 @@ pub struct Host {
     /// How fast its clocks run, and what of a millisecond they owe.
     pub rate: f64,
     owed: f64,
+    /// True time up to which it had its turns.
+    upto: Micros,
     /// How far its wall clock is off, in microseconds.
     pub offset: Arc<AtomicI64>,
     /// How long a write of its log takes at most.
@@ -105,6 +107,7 @@ impl Host {
             paused: None,
             rate: 1.0,
             owed: 0.0,
+            upto: 0,
             offset: Arc::default(),
             slowest: Duration::from_micros(plan.tuning.sync.1).into(),
         }
@@ -129,7 +132,9 @@ impl Host {
             let started = self.start(common, seed)?;
             runtime.spawn(started);
         }
-        lock(&common.net).listen(self.at);
+        let mut net = lock(&common.net);
+        net.listen(self.at);
+        self.upto = net.now();
         self.runtime = Some(runtime);
         Ok(())
     }
@@ -206,17 +211,18 @@ impl Host {
         Ok(take_part(me, parts, (founds, first), detecting, told))
     }
 
-    /// Its process goes on for one tick.
-    pub fn step(&mut self, net: &Shared) {
-        if self.paused.is_some() {
+    /// Its process goes on up to a true time.
+    pub fn step(&mut self, to: Micros, net: &Shared) {
+        if self.paused.is_some() || to <= self.upto {
             return;
         }
         let Some(runtime) = &self.runtime else { return };
-        self.owed += TICK as f64 / 1_000.0 * self.rate;
+        let from = std::mem::replace(&mut self.upto, to);
+        self.owed += (to - from) as f64 / 1_000.0 * self.rate;
         let millis = self.owed as u64;
         self.owed -= millis as f64;
         runtime.block_on(async {
-            lock(net).turn(self.at);
+            lock(net).turn((from, to));
             sleep(Duration::from_millis(millis)).await;
         });
         lock(net).rest();
@@ -225,9 +231,11 @@ impl Host {
     /// It goes on after a pause, in which its clocks went on.
     pub fn resume(&mut self, paused: Micros, net: &Shared) {
         self.paused = None;
+        let now = lock(net).now();
+        self.upto = now;
         if let Some(runtime) = &self.runtime {
             runtime.block_on(async {
-                lock(net).turn(self.at);
+                lock(net).turn((now, now + TICK));
                 advance(Duration::from_micros(paused)).await;
             });
             lock(net).rest();
@@ -324,7 +332,6 @@ fn profile(plan: &Plan) -> Profile {
 
 /// The host from which all clients ask.
 pub struct Clients {
-    at: usize,
     pub runtime: Runtime,
     pub fabric: Arc<Fabric>,
 }
@@ -341,13 +348,14 @@ impl Clients {
         let operator = common.trust.operator.clone();
         lock(&common.net).power(at);
         let fabric = Arc::new(Fabric::new(operator, Arc::new(from), None, seed));
-        Ok(Self { at, runtime: runtime(seed)?, fabric })
+        Ok(Self { runtime: runtime(seed)?, fabric })
     }
 
     /// They go on for one tick.
     pub fn step(&self, net: &Shared) {
+        let now = lock(net).now();
         self.runtime.block_on(async {
-            lock(net).turn(self.at);
+            lock(net).turn((now, now + TICK));
             sleep(Duration::from_micros(TICK)).await;
         });
         lock(net).rest();

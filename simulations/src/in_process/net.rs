@@ -17,6 +17,10 @@ use tokio::time::Instant;
 /// takes less, so within a tick no host can know what another one does: they may take turns.
 pub const TICK: Micros = MILLI;
 
+/// Longest time for which a host has no turn although nothing arrives: what it does by its own
+/// timers reaches others later by up to that.
+pub const LAG: Micros = 4 * TICK;
+
 /// Bytes that a direction of a connection holds on their way, as sockets do.
 const WINDOW: usize = 256 << 10;
 
@@ -130,8 +134,8 @@ pub struct Net {
     nodes: usize,
     hosts: usize,
     now: Micros,
-    /// Whose turn it is, and since when by its own clock.
-    turn: Option<(usize, Instant)>,
+    /// A host's turn: from when to when, and since when by its own clock.
+    turn: Option<((Micros, Micros), Instant)>,
     doors: Vec<Door>,
     trouble: Vec<Trouble>,
     sent: Vec<u64>,
@@ -143,6 +147,9 @@ pub struct Net {
     order: u64,
     /// Hosts that say nothing while they end.
     silent: BTreeSet<usize>,
+    /// What the host that ends lets go of, while it does. tokio drops tasks by their numbers, which
+    /// all runs in this program share: the order has to come from elsewhere.
+    ending: Option<BTreeSet<u64>>,
     /// Follows from all that arrived.
     pub trace: u64,
     /// Arrivals so far.
@@ -179,13 +186,14 @@ impl Net {
             next: 0,
             order: 0,
             silent: BTreeSet::new(),
+            ending: None,
             steps: 0,
         }
     }
 
-    /// A host's turn begins, by its own clock now.
-    pub fn turn(&mut self, host: usize) {
-        self.turn = Some((host, Instant::now()));
+    /// A host's turn begins, by its own clock now, over a span of true time.
+    pub fn turn(&mut self, span: (Micros, Micros)) {
+        self.turn = Some((span, Instant::now()));
     }
 
     /// No host's turn.
@@ -195,8 +203,8 @@ impl Net {
 
     /// True time, as far as it went in the present turn.
     pub fn now(&self) -> Micros {
-        let passed = self.turn.map(|(_, since)| since.elapsed().as_micros() as Micros);
-        self.now + passed.unwrap_or_default().min(TICK - 1)
+        let Some(((from, to), since)) = self.turn else { return self.now };
+        (from + since.elapsed().as_micros() as Micros).min(to - 1)
     }
 
     fn link(&self, from: usize, to: usize) -> usize {
@@ -253,10 +261,16 @@ impl Net {
         self.queue.push(Reverse(Flight { at, order: self.order, sent, pipe, what }));
     }
 
-    /// Everything arrives that is due up to a time, which is the time then.
-    pub fn advance(&mut self, to: Micros) {
+    /// Everything arrives that is due up to a time, which is the time then. A host for which
+    /// something arrives and that did not have its turns up to then is told instead: it has to have
+    /// them first.
+    pub fn advance(&mut self, to: Micros, woken: &[bool]) -> Option<usize> {
         self.now = to;
-        while self.queue.peek().is_some_and(|Reverse(next)| next.at <= to) {
+        while let Some(Reverse(next)) = self.queue.peek().filter(|Reverse(next)| next.at <= to) {
+            let host = self.pipes.get(&next.pipe).map(|pipe| pipe.to);
+            if let Some(host) = host.filter(|host| woken.get(*host) == Some(&false)) {
+                return Some(host);
+            }
             let Some(Reverse(flight)) = self.queue.pop() else { break };
             let Some(pipe) = self.pipes.get(&flight.pipe) else { continue };
             let trouble = self.trouble[self.link(pipe.from, pipe.to)];
@@ -269,6 +283,7 @@ impl Net {
             self.trace = mix64(self.trace ^ flight.at.rotate_left(24) ^ flight.pipe);
             self.arrive(flight.pipe, flight.what);
         }
+        None
     }
 
     /// What was held up on links that are free again arrives when it is sent the next time.

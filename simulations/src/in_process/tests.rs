@@ -54,12 +54,25 @@ fn a_cluster_without_faults_holds_what_it_promises() {
 #[test]
 #[cfg_attr(not(tokio_unstable), ignore = "what tokio draws is not seeded in this build")]
 fn the_same_plan_gives_the_same_run() {
-    let text = format!("{SMALL}{EVENTS}{FAULTS}");
-    let (first, second) = (judged(&text, 3), judged(&text, 3));
+    let text = format!("{SMALL}{EVENTS}{FAULTS}{KILL}");
+    let first = judged(&text, 3);
+    // Beside another one: what all runs in a program share must not matter.
+    let (second, other) = std::thread::scope(|scope| {
+        let other = scope.spawn(|| judged(&text, 4));
+        (judged(&text, 3), other.join().unwrap())
+    });
     let differs = first.journal.entries.iter().zip(&second.journal.entries).find(|(a, b)| a != b);
     assert_eq!(first.trace, second.trace, "{differs:?}");
-    assert_ne!(first.trace, judged(&text, 4).trace);
+    assert_ne!(first.trace, other.trace);
 }
+
+const KILL: &str = r#"
+[[fault]]
+kind = "kill"
+at = "17s"
+target = "any:2"
+restart = "500ms"
+"#;
 
 const FAULTS: &str = r#"
 [[fault]]

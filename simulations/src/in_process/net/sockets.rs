@@ -1,7 +1,7 @@
 //! What streams, listeners and connects do.
 
 use super::{Arrival, Door, Net, Opening, Pipe, WINDOW, wake};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::task::Waker;
 
 impl Net {
@@ -30,10 +30,13 @@ impl Net {
         if !power {
             self.silent.insert(host);
         }
+        self.ending = Some(BTreeSet::new());
     }
 
     /// All that the process held is dropped: what comes now is of the next one.
     pub fn ended(&mut self, host: usize) {
+        let closed = self.ending.take();
+        closed.into_iter().flatten().for_each(|number| self.close(number));
         self.silent.remove(&host);
     }
 
@@ -122,6 +125,10 @@ impl Net {
 
     /// A side lets go of both ways: `number` is the one on which it wrote.
     pub fn close(&mut self, number: u64) {
+        if let Some(ending) = &mut self.ending {
+            ending.insert(number);
+            return;
+        }
         self.opening.remove(&number);
         self.shut(number);
         if let Some(back) = self.pipes.get_mut(&(number ^ 1)) {
