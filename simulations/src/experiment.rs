@@ -101,6 +101,10 @@ pub struct Swarm {
     /// Whether the cluster's size is drawn: 1 to 5 regions, 1 to 9 nodes.
     #[serde(default)]
     pub sizes: bool,
+    /// Whether it is drawn how much each workload asks: as the file says, or a half, a quarter or
+    /// an eighth of it.
+    #[serde(default)]
+    pub loads: bool,
 }
 
 impl Swarm {

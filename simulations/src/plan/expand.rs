@@ -60,6 +60,9 @@ pub fn expand(experiment: &Experiment, seed: u64) -> Plan {
         }
     }
     if let Some(swarm) = swarm {
+        if swarm.loads {
+            swarm::loads(&mut plan, &mut Rng::fork(seed, "loads"));
+        }
         swarm::draw(swarm, &mut plan, &mut rng);
         swarm::recipes(swarm, &mut plan, &mut Rng::fork(seed, "recipes"));
     }

@@ -67,6 +67,14 @@ pub(super) fn draw(swarm: &Swarm, plan: &mut Plan, rng: &mut Rng) {
     }
 }
 
+/// Clients that ask less, each kind of them by a lot of its own: what goes wrong in quiet hours has
+/// its chance, and a seed costs less.
+pub(super) fn loads(plan: &mut Plan, rng: &mut Rng) {
+    for workload in &mut plan.workloads {
+        workload.every <<= rng.below(4);
+    }
+}
+
 /// Faults that hurt together and seldom meet by lot.
 pub(super) fn recipes(swarm: &Swarm, plan: &mut Plan, rng: &mut Rng) {
     let has = |family| swarm.enable.contains(&family);
@@ -212,4 +220,29 @@ fn tuning(usual: &Tuning, rng: &mut Rng) -> Tuning {
         tuning.sync = (MILLI, between(rng, 2 * MILLI, 50 * MILLI));
     }
     tuning
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::experiment::Experiment;
+    use crate::library;
+    use crate::plan::expand;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn how_much_is_asked_is_drawn_and_all_else_stays() {
+        let text = library::named("explore").unwrap();
+        let varied = Experiment::parse(text).unwrap();
+        let steady = Experiment::parse(&text.replace("loads = true", "loads = false")).unwrap();
+        let mut seen = BTreeSet::new();
+        for seed in 1..40 {
+            let (mut less, full) = (expand(&varied, seed), expand(&steady, seed));
+            for (less, full) in less.workloads.iter_mut().zip(&full.workloads) {
+                seen.insert(less.every / full.every);
+                less.every = full.every;
+            }
+            assert_eq!(less, full, "seed {seed}");
+        }
+        assert_eq!(seen, [1, 2, 4, 8].into());
+    }
 }
