@@ -98,7 +98,8 @@ struct Looked {
 }
 
 /// One of so many promises of the log is looked up on the disks when they have changed, which takes
-/// a millisecond; of votes each, and all while something is in the journal and not synced.
+/// a millisecond; of votes each, and all while something is in the journal and not synced. The log
+/// is mostly not: it is folded lazily, and the journal has what it lacks.
 const LOOKED_UP: u64 = 64;
 
 impl Sees {
