@@ -134,7 +134,8 @@ pub struct Breaker {
     state: State,
     /// Grows with every transition: a permit of an older one is void.
     generation: u64,
-    /// When an open breaker half-opens, or the probes of a half-open one have run out of time.
+    /// When an open breaker half-opens, or the unanswered probes of a half-open one have run out
+    /// of time.
     until: Duration,
     issued: u32,
     succeeded: u32,
@@ -174,7 +175,7 @@ impl Breaker {
             State::Open => false,
             State::HalfOpen => {
                 let free = self.issued < self.settings.probes.max(1);
-                if free && self.issued == 0 {
+                if free && self.issued == self.succeeded {
                     self.until = now + self.settings.probe_timeout;
                 }
                 self.issued += u32::from(free);
@@ -211,6 +212,8 @@ impl Breaker {
             State::HalfOpen if outcome == Outcome::Failure || slow => self.open(now),
             State::HalfOpen => {
                 self.succeeded += 1;
+                // What is on its way still was sent later.
+                self.until = now + self.settings.probe_timeout;
                 if self.succeeded >= self.settings.probes.max(1) {
                     self.buckets = Default::default();
                     self.enter(now, State::Closed);
@@ -269,7 +272,8 @@ impl Breaker {
                 (self.issued, self.succeeded) = (0, 0);
                 self.enter(now, State::HalfOpen);
             }
-            State::HalfOpen if self.issued > 0 && now >= self.until => {
+            // Where calls are rare, time passes between probes; it says nothing of who is probed.
+            State::HalfOpen if self.issued > self.succeeded && now >= self.until => {
                 self.last_failure = Some(now);
                 self.open(now);
             }

@@ -75,6 +75,32 @@ fn probes_that_never_answer_count_as_failed() {
 }
 
 #[test]
+fn probes_close_it_however_seldom_calls_come() {
+    let mut b = Breaker::new(Settings::default(), 1);
+    for _ in 0..10 {
+        call(&mut b, MS, Outcome::Failure, MS);
+    }
+    for minutes in 1..=3 {
+        assert!(call(&mut b, minutes * 60_000 * MS, Outcome::Success, MS), "minute {minutes}");
+    }
+    assert_eq!(b.state(), State::Closed);
+}
+
+#[test]
+fn each_probe_has_its_time_to_answer() {
+    let mut b = Breaker::new(Settings::default(), 1);
+    for _ in 0..10 {
+        call(&mut b, MS, Outcome::Failure, MS);
+    }
+    let (first, second) = (b.allow(1_300 * MS).unwrap(), b.allow(2_200 * MS).unwrap());
+    b.record(2_250 * MS, first, Outcome::Success, MS);
+    assert!(b.allow(2_900 * MS).is_some(), "the second has half a second left");
+    b.record(2_950 * MS, second, Outcome::Success, MS);
+    assert_eq!((b.metrics(3_940 * MS).state, b.state()), (State::HalfOpen, State::HalfOpen));
+    assert_eq!(b.metrics(3_950 * MS).state, State::Open, "the third never answered");
+}
+
+#[test]
 fn a_late_answer_of_a_passed_state_changes_nothing() {
     let mut b = Breaker::new(Settings { probes: 1, ..Settings::default() }, 1);
     let early = b.allow(MS).unwrap();
