@@ -31,6 +31,8 @@ pub(super) struct Link {
     /// A comparison has to be made: since it did not answer, or never was asked.
     settled: bool,
     comparing: bool,
+    /// Something was not told to it after the last comparison began, which may not have seen it.
+    untold: bool,
     in_flight: usize,
     tried: Option<Instant>,
     asked: Option<Instant>,
@@ -61,6 +63,7 @@ impl Links {
             link.in_flight += 1;
         } else {
             link.untold_batches += 1;
+            link.untold = true;
         }
         may
     }
@@ -71,6 +74,7 @@ impl Links {
             link.in_flight = link.in_flight.saturating_sub(1);
             if failed.is_some() {
                 link.untold_batches += 1;
+                link.untold = true;
             }
         }
         if let Some(trouble) = failed {
@@ -98,11 +102,13 @@ impl Links {
         asked.is_some_and(|at| now.duration_since(at) < ASKED_LATELY)
     }
 
-    /// Those with which a comparison is due, since a link failed or is new.
+    /// Those with which a comparison is due: a link failed or is new, or something was not told and
+    /// nothing is on its way any more.
     pub fn due(&self, now: Instant) -> Vec<u64> {
         let due = |link: &Link| {
             let waits = link.tried.is_some_and(|at| now.duration_since(at) < PROBE_EVERY);
-            !link.settled && !link.comparing && !waits
+            let behind = !link.settled || (link.untold && link.in_flight == 0);
+            behind && !link.comparing && !waits
         };
         self.0.iter().filter(|(_, link)| due(link)).map(|(id, _)| *id).collect()
     }
@@ -121,7 +127,9 @@ impl Links {
     /// A comparison begins; false when one is under way.
     pub fn begin(&mut self, id: u64) -> bool {
         let Some(link) = self.0.get_mut(&id) else { return false };
-        !std::mem::replace(&mut link.comparing, true)
+        let begins = !std::mem::replace(&mut link.comparing, true);
+        link.untold &= !begins;
+        begins
     }
 
     /// It answers.
@@ -157,5 +165,63 @@ impl Links {
             trouble: link.trouble.clone(),
         };
         self.0.iter().map(|(id, link)| (*id, status(link))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    /// Links to node 2, with which one comparison went through.
+    fn links(now: Instant) -> Links {
+        let mut links = Links::default();
+        let peer = Peer { name: "two".into(), address: "h:1".into() };
+        links.know(&[(2, peer)].into());
+        assert_eq!(links.due(now), [2]);
+        compare(&mut links, now, |_| ());
+        assert!(links.due(now + PROBE_EVERY).is_empty());
+        links
+    }
+
+    fn compare(links: &mut Links, now: Instant, meanwhile: impl FnOnce(&mut Links)) {
+        assert!(links.begin(2));
+        meanwhile(links);
+        links.answered(2);
+        links.compared(2, true, now);
+        links.end(2, now);
+    }
+
+    #[test]
+    fn what_was_not_told_during_a_comparison_is_compared_again() {
+        let now = Instant::now();
+        let mut links = links(now);
+        links.failed(2, "it is silent".into());
+        let later = now + Duration::from_secs(1);
+        assert_eq!(links.due(later), [2]);
+        compare(&mut links, later, |links| assert!(!links.may_tell(2), "it does not answer yet"));
+        assert!(links.due(later).is_empty(), "not at once");
+        assert_eq!(links.due(later + PROBE_EVERY), [2]);
+        compare(&mut links, later, |_| ());
+        assert!(links.due(later + PROBE_EVERY).is_empty());
+    }
+
+    #[test]
+    fn a_batch_that_is_lost_during_a_comparison_is_compared_again() {
+        let now = Instant::now();
+        let mut links = links(now);
+        assert!(links.may_tell(2));
+        compare(&mut links, now, |links| links.told(2, Some("too late".into())));
+        assert_eq!(links.due(now + PROBE_EVERY), [2]);
+    }
+
+    #[test]
+    fn who_is_behind_is_compared_with_when_nothing_is_on_its_way() {
+        let now = Instant::now();
+        let mut links = links(now);
+        assert_eq!((0..=IN_FLIGHT).filter(|_| links.may_tell(2)).count(), IN_FLIGHT);
+        assert!(links.due(now + PROBE_EVERY).is_empty());
+        (0..IN_FLIGHT).for_each(|_| links.told(2, None));
+        assert_eq!(links.due(now + PROBE_EVERY), [2]);
     }
 }

@@ -19,6 +19,9 @@ pub struct Gone {
     /// Those that a node which was away has still, since they changed after it was compared with
     /// another one for the last time: it cannot tell that others had the change.
     kept: BTreeSet<ThreatId>,
+    /// Records of lost disks that one other node had then, at most. Who has the last copy of
+    /// something and was away throws it away, not knowing that: two failures at once.
+    lost: BTreeMap<ThreatId, Vec<Record>>,
 }
 
 impl Gone {
@@ -61,6 +64,41 @@ impl World<'_> {
         self.nodes[run.me].disk.time(self.now)
     }
 
+    /// Moves to the floor that is agreed on.
+    pub(super) fn settle(&mut self, run: &mut Running) {
+        let Some(floor) = Floor::of(run.log.settings()) else { return };
+        if run.threats.floor() >= Some(floor.at) {
+            return;
+        }
+        let members = run.log.nodes().present().keys().copied().filter(|id| *id != run.id);
+        let members: BTreeSet<u64> = members.collect();
+        let before = run.threats.collected();
+        if run.threats.advance(&floor, run.id, &members) {
+            run.stamps.pass(floor.at);
+            let after = run.threats.collected();
+            if after.collected > before.collected {
+                self.note(run.me, What::Sometimes("closed-threat-collected"));
+            }
+            if after.thrown_away > before.thrown_away {
+                self.note(run.me, What::Sometimes("away-node-threw-away"));
+            }
+            self.kept_back(run, &floor);
+            self.commit(run);
+        }
+    }
+
+    /// A node's disk was lost with all that it had.
+    pub(super) fn lost(&mut self, threats: &BTreeMap<ThreatId, (Record, u64)>) {
+        for (id, (record, _)) in threats {
+            let has = |node: &&super::Node| {
+                node.disk.threats.get(id).is_some_and(|(known, _)| has_all(known, record))
+            };
+            if self.nodes.iter().filter(has).count() < 2 {
+                self.gone.lost.entry(*id).or_default().push(record.clone());
+            }
+        }
+    }
+
     /// A node removed records from its disk, moving to the floor that is agreed on.
     pub(super) fn removed(&mut self, run: &Running, records: Vec<Record>) {
         let Some(floor) = Floor::of(run.log.settings()) else { return };
@@ -69,17 +107,22 @@ impl World<'_> {
         let others: Vec<(usize, bool)> =
             others.filter_map(|id| Some((self.place_of(*id)?, !floor.away.contains(id)))).collect();
         for record in records {
+            let has_it = |known: &Record| has_all(known, &record);
             let has = |node: usize| {
                 let there = self.nodes[node].disk.threats.get(&record.id).map(|(known, _)| known);
                 let gone = self.gone.all.get(&record.id).into_iter().flatten();
                 let gone = gone.map(|(known, _)| known);
-                there.into_iter().chain(gone).any(|known| has_all(known, &record))
+                there.into_iter().chain(gone).any(has_it)
             };
             let lacks = others.iter().find(|(node, counts)| *counts && !has(*node));
             let lacks = lacks.map(|(node, _)| *node);
             // Who was away throws away what anybody else has: another one that was away may be the
             // last one left, since it took all of it back before those that count were lost.
-            let fine = if away { others.iter().any(|(n, _)| has(*n)) } else { lacks.is_none() };
+            let mut lost = self.gone.lost.get(&record.id).into_iter().flatten();
+            let fine = match away {
+                true => others.iter().any(|(n, _)| has(*n)) || lost.any(has_it),
+                false => lacks.is_none(),
+            };
             if !fine {
                 let node = lacks.unwrap_or(run.me);
                 let what = format!("threat {} was removed, and node {node} lacks it", record.id);

@@ -303,7 +303,8 @@ impl World<'_> {
         let seed = self.plan.draw(20, node as u64, self.ids);
         let mut disk = super::disk::Disk::new(self.plan.tuning.sync, seed);
         disk.lost = true;
-        self.nodes[node].disk = disk;
+        let former = std::mem::replace(&mut self.nodes[node].disk, disk);
+        self.lost(&former.threats);
         self.nodes[node].id = self.ids;
         self.is_another(node);
         self.note(node, What::Reborn);

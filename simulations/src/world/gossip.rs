@@ -9,7 +9,7 @@ use crate::plan::{MILLI, Micros, SECOND, unit};
 use regions::anti_entropy::{self, Message};
 use regions::control_log::Command;
 use regions::peer_time::PeerTime;
-use regions::threats::collection::{Floor, Mark};
+use regions::threats::collection::Mark;
 use regions::threats::{Handling, Record, Said, Taken};
 use std::collections::{BTreeSet, VecDeque};
 use std::rc::Rc;
@@ -68,6 +68,8 @@ struct Link {
     answers: bool,
     settled: bool,
     comparing: Option<Comparing>,
+    /// Something was not told after the last comparison began.
+    untold: bool,
     tried: Option<Micros>,
     asked: Option<Micros>,
     /// Batches that were told and not answered: which, and when.
@@ -127,35 +129,8 @@ impl World<'_> {
         all.filter(|(_, l)| l.member && fits(l)).map(|(at, _)| self.nodes[at].id).collect()
     }
 
-    /// Moves to the floor that is agreed on.
-    pub(super) fn settle(&mut self, run: &mut Running) {
-        let Some(floor) = Floor::of(run.log.settings()) else { return };
-        if run.threats.floor() >= Some(floor.at) {
-            return;
-        }
-        let members = run.log.nodes().present().keys().copied().filter(|id| *id != run.id);
-        let members: BTreeSet<u64> = members.collect();
-        let before = run.threats.collected();
-        if run.threats.advance(&floor, run.id, &members) {
-            run.stamps.pass(floor.at);
-            let after = run.threats.collected();
-            if after.collected > before.collected {
-                self.note(run.me, What::Sometimes("closed-threat-collected"));
-            }
-            if after.thrown_away > before.thrown_away {
-                self.note(run.me, What::Sometimes("away-node-threw-away"));
-            }
-            self.kept_back(run, &floor);
-            self.commit(run);
-        }
-    }
-
     /// What a leader would have the floor raised to.
     pub(super) fn next_floor(&mut self, run: &mut Running) -> Option<Command> {
-        // By the log: one that lost its disk is another one, and its former self a member still.
-        let members = run.log.nodes().present().keys().copied().filter(|id| *id != run.id);
-        let members: BTreeSet<u64> = members.collect();
-        let answering = self.ids(run, |link| link.answers);
         let retention = Duration::from_micros(self.plan.tuning.retention);
         if run.threats.is_empty() || self.plan.tuning.retention > self.plan.end() {
             return None;
@@ -170,6 +145,10 @@ impl World<'_> {
         if local < run.links.raised + COLLECT_EVERY {
             return None;
         }
+        // By the log: one that lost its disk is another one, and its former self a member still.
+        let members = run.log.nodes().present().keys().copied().filter(|id| *id != run.id);
+        let members: BTreeSet<u64> = members.collect();
+        let answering = self.ids(run, |link| link.answers);
         let now = self.wall(run);
         let floor = run.threats.next_floor(now, retention, &members, &answering)?;
         Some(Command::RaiseFloor { expected: run.threats.floor(), floor })
@@ -190,6 +169,7 @@ impl World<'_> {
             let link = &mut run.links.all[to];
             while link.told.front().is_some_and(|(_, at)| local > at + ASK_TIME) {
                 link.told.clear();
+                link.untold = true;
                 (link.answers, link.settled) = (false, false);
             }
             if link.comparing.as_ref().is_some_and(|c| local > c.since + ASK_TIME) {
@@ -197,7 +177,8 @@ impl World<'_> {
                 (link.answers, link.settled) = (false, false);
             }
             let waits = link.tried.is_some_and(|at| local < at + PROBE_EVERY);
-            if link.member && !link.settled && link.comparing.is_none() && !waits {
+            let behind = !link.settled || (link.untold && link.told.is_empty());
+            if link.member && behind && link.comparing.is_none() && !waits {
                 self.begin(run, to);
             }
         }
@@ -208,6 +189,7 @@ impl World<'_> {
         for to in 0..self.nodes.len() {
             let link = &mut run.links.all[to];
             if !link.member || !link.answers || link.told.len() >= 4 {
+                link.untold = true;
                 continue;
             }
             run.links.told += 1;
@@ -258,6 +240,7 @@ impl World<'_> {
         let link = &mut run.links.all[from];
         link.told.retain(|(told, _)| *told != batch);
         if !taken {
+            link.untold = true;
             (link.answers, link.settled) = (false, false);
         }
     }
@@ -286,7 +269,8 @@ impl World<'_> {
         let number = self.ticket();
         let comparing =
             Comparing { number, since, mark, changed, floor, queue, step, left_out, theirs };
-        run.links.all[to].comparing = Some(comparing);
+        let link = &mut run.links.all[to];
+        (link.comparing, link.untold) = (Some(comparing), false);
         self.next_step(run, to);
     }
 
