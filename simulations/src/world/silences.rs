@@ -9,6 +9,13 @@ use cluster::coordinator::limits::BEAT_EVERY;
 use regions::failure_detector::{DEAD_OWES, DOUBLINGS, Settings};
 use std::collections::BTreeSet;
 
+/// Between two beats.
+const BEAT: Micros = BEAT_EVERY.as_micros() as Micros;
+
+/// By how many thousandths a clock may be fast or slow: the most that a plan makes it, and what
+/// leases bear.
+const DRIFT: Micros = 50;
+
 /// What one node heard of another one.
 #[derive(Clone, Copy, Debug)]
 pub struct Heard {
@@ -29,12 +36,14 @@ impl Heard {
     /// A beat arrives.
     pub fn beat(&mut self, now: Micros) {
         // A shorter silence makes nobody suspect, whatever was usual before: phi is under three at
-        // three deviations.
+        // three deviations, by the clock of who listens, which may be fast.
         let Settings { period, pause, min_deviation, .. } = Settings::default();
-        let late = pause + period + 3 * min_deviation;
-        if now.saturating_sub(self.last) > late.as_micros() as Micros {
+        let late = (pause + period + 3 * min_deviation).as_micros() as Micros;
+        if now.saturating_sub(self.last) > late - late * DRIFT / 1_000 {
             // Who was not believed yet does not fall.
-            self.falls += u32::from(self.left(self.last) == 0);
+            let beating = self.last.saturating_sub(self.since);
+            let given = (beating + beating * DRIFT / 1_000) / BEAT + 1;
+            self.falls += u32::from(u64::from(self.owed()) <= given);
             self.since = now;
         }
         self.last = now;
@@ -51,11 +60,16 @@ impl Heard {
         self.left(now)
     }
 
-    fn left(&self, now: Micros) -> u32 {
-        let given = now.saturating_sub(self.since) / BEAT_EVERY.as_micros() as Micros;
+    /// Beats that the last fall costs.
+    fn owed(&self) -> u32 {
         let doublings = self.falls.saturating_sub(1).min(DOUBLINGS);
-        let owed = if self.falls == 0 { 0 } else { DEAD_OWES << doublings };
-        owed.saturating_sub(given as u32)
+        if self.falls == 0 { 0 } else { DEAD_OWES << doublings }
+    }
+
+    /// Those that are surely not given yet.
+    fn left(&self, now: Micros) -> u32 {
+        let given = now.saturating_sub(self.since) / BEAT;
+        self.owed().saturating_sub(given as u32)
     }
 }
 
@@ -107,5 +121,19 @@ mod tests {
         assert_eq!(beats(&mut heard, 20), (0, 16));
         assert_eq!(beats(&mut heard, 10), (7, 16), "it was not believed yet");
         assert_eq!(beats(&mut heard, 20), (0, 32));
+    }
+
+    #[test]
+    fn the_beat_that_ends_a_silence_is_given_too() {
+        let mut heard = Heard::from(0);
+        let mut now = 10 * SECOND;
+        heard.beat(now);
+        assert_eq!(heard.owes(now), 4);
+        // Three more are all that is owed: whoever counted four of them sees a second fall.
+        for _ in 0..3 {
+            now += SECOND / 2;
+            heard.beat(now);
+        }
+        assert_eq!(heard.owes(now + 3 * SECOND), 8);
     }
 }
