@@ -61,6 +61,8 @@ pub struct World<'a> {
     journal: Journal,
     faults: faults::State,
     agreed: Agreed,
+    /// The last snapshot that was read back, and what it gave.
+    snapshot: Option<(ControlLog, Rc<Vec<u8>>)>,
     /// Known to all clients: threats that analysts may speak of.
     known: Vec<threat::ThreatId>,
     gone: collected::Gone,
@@ -109,6 +111,7 @@ impl<'a> World<'a> {
             journal: Journal::with_room(),
             faults: faults::State::default(),
             agreed: Agreed::default(),
+            snapshot: None,
             known: Vec::new(),
             gone: collected::Gone::default(),
             sink: Fences::default(),

@@ -165,11 +165,14 @@ impl Ownership {
     /// Renewals that are due, to be sent at once.
     pub fn due(&self) -> Vec<Renewal> {
         let now = self.0.clock.now();
-        let mut renewals = Vec::new();
-        for kept in self.leases().values_mut() {
+        let mut leases = self.leases();
+        // Mostly all of them at once, or none.
+        let (mut renewals, all) = (Vec::new(), leases.len().min(WORKLOADS));
+        for kept in leases.values_mut() {
             let again = kept.asked.is_none_or(|at| now.saturating_sub(at) >= ASK_AGAIN);
             let due = kept.lease.due(now) || (again && !kept.lease.may_act(now));
             if due && renewals.len() < WORKLOADS {
+                renewals.reserve_exact(all - renewals.len());
                 kept.asked = Some(now);
                 renewals.extend(kept.lease.renew(now));
             }

@@ -52,6 +52,8 @@ impl Table {
             }
             self.owned.retain(|number, _| all.contains_key(number));
         }
+        // Names are compared once for each owner: all of its workloads have the same.
+        let mut named: Vec<u64> = Vec::with_capacity(nodes.len());
         for (number, workload) in all {
             let owner = workload.owner.and_then(|id| Some((id, nodes.get(&id)?)));
             let Some((id, node)) = owner else {
@@ -59,9 +61,13 @@ impl Table {
                 continue;
             };
             let same = |known: &Arc<Owned>| {
-                (known.node, known.epoch) == (id, workload.epoch) && known.is_at(node)
+                (known.node, known.epoch) == (id, workload.epoch)
+                    && (named.contains(&id) || known.is_at(node))
             };
             if self.owned.get(number).is_some_and(same) {
+                if !named.contains(&id) {
+                    named.push(id);
+                }
                 continue;
             }
             let owned = Owned {

@@ -10,7 +10,7 @@ mod plan;
 pub use plan::{Plan, Reason, Step};
 
 use crate::control_log::{ControlLog, Workload};
-use crate::placement::{Placement, Situation, Standing};
+use crate::placement::{Placement, Situation, Standing, standing};
 use std::collections::BTreeMap;
 use threat::Text;
 use threat::mutants::{Mutant, is_live};
@@ -41,6 +41,9 @@ impl Default for Policy {
 
 /// Plans what has to move in this situation, and nothing else.
 pub fn plan(log: &ControlLog, situation: &Situation, policy: Policy) -> Plan {
+    if is_in_order(log, situation) {
+        return Plan::default();
+    }
     let mut planner = Planner {
         place: Placement::new(log, situation),
         policy,
@@ -57,6 +60,16 @@ pub fn plan(log: &ControlLog, situation: &Situation, policy: Policy) -> Plan {
         }
     }
     planner.finish()
+}
+
+/// Whether all workloads are at home with sound owners, as they are most of the time; the leader
+/// asks all the time.
+fn is_in_order(log: &ControlLog, situation: &Situation) -> bool {
+    let present = log.nodes().present().iter();
+    let sound = present.filter(|(id, n)| standing(situation, **id, &n.region) == Standing::Sound);
+    let regions: BTreeMap<u64, &Text> = sound.map(|(id, node)| (*id, &node.region)).collect();
+    let mut all = log.workloads().all().values();
+    all.all(|w| w.owner.is_some_and(|owner| regions.get(&owner) == Some(&&w.home)))
 }
 
 /// Where a workload would be.

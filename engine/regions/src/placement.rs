@@ -151,7 +151,8 @@ impl<'a> Placement<'a> {
     }
 }
 
-fn standing(situation: &Situation, node: u64, region: &Text) -> Standing {
+/// Whether a node of a region may keep what it has.
+pub(crate) fn standing(situation: &Situation, node: u64, region: &Text) -> Standing {
     let subjects = [Subject::Node(node), Subject::Region(region.clone())];
     let among = |set: &BTreeSet<Subject>| subjects.iter().find(|s| set.contains(*s)).cloned();
     if let Some(subject) = among(&situation.failed) {

@@ -61,7 +61,6 @@ impl World<'_> {
 
     fn renewals(&mut self, run: &mut Running) {
         let due = run.ownership.due();
-        run.ownership.notice();
         if !due.is_empty() {
             let due = Rc::new(due);
             match run.raft.leader {

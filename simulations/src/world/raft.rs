@@ -330,9 +330,9 @@ impl Raft {
     }
 
     /// Replaces entries by the state that they led to.
-    pub fn compact(&mut self, applied: u64, state: Vec<u8>, disk: &mut Disk) {
+    pub fn compact(&mut self, applied: u64, state: Rc<Vec<u8>>, disk: &mut Disk) {
         let Some(term) = self.term_of(applied) else { return };
-        let snapshot = Snapshot { last: (applied, term), state: Rc::new(state) };
+        let snapshot = Snapshot { last: (applied, term), state };
         self.log.drain(..(applied - self.base.0) as usize);
         self.base = snapshot.last;
         disk.snapshot = Some(snapshot.clone());
